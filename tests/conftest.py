@@ -26,6 +26,9 @@ SLOW = (
     *("metrics/test_prometheus.py", "net/test_nsd.py", "net/test_unbound.py"),
     *("server/test_full_disk.py", "server/test_reload.py"),
     *("store/test_redis.py", "store/test_sqlite.py"),
+    *("tables/test_dovecot.py", "tables/test_ldap.py", "tables/test_outages.py"),
+    *("tables/test_page.py", "tables/test_postfix_protocols.py", "tables/test_redis.py"),
+    "tables/test_sql.py",
 )
 
 

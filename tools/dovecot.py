@@ -21,7 +21,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +58,13 @@ passdb {{
 userdb {{
   driver = static
   args = uid={owner} gid={group} home={folder}/mail/%d/%n allow_all_users=yes
+}}
+"""
+# Instead of the last part, for users in the file `users`: NAME:PASSWORD:UID:GID::HOME.
+USERS_FILE = """\
+userdb {{
+  driver = passwd-file
+  args = {folder}/users
 }}
 """
 
@@ -99,29 +106,35 @@ def why_not() -> str:
 
 
 @contextmanager
-def running(extra: str = "") -> Iterator[Dovecot]:
+def running(extra: str = "", users: Sequence[str] | None = None) -> Iterator[Dovecot]:
     """Run Dovecot, yield it once it greets, and kill all its processes on exit.
 
-    `extra` is added to its configuration and may override it. Raise `peers.UnavailableError` if it
+    `extra` is added to its configuration and may override it. With `users`, only these exist; they
+    are in the file `users` of its folder. Raise `peers.UnavailableError` if it
     is not available, and `RuntimeError` if it does not start.
     """
     package = mounts.unpacked("dovecot")
     with tempfile.TemporaryDirectory(prefix="dovecot-", ignore_cleanup_errors=True) as name:
         folder, port = Path(name), free_port()
-        _lay_out(folder, port, extra)
+        _lay_out(folder, port, extra, users)
         program = ["/usr/sbin/dovecot", "-F", "-c", str(folder / "dovecot.conf")]
         argv = mounts.argv(*program, over={"/usr": package.folder / "usr"})
         with greeting(argv, package.env, folder / "log", port):
             yield Dovecot(folder, port)
 
 
-def _lay_out(folder: Path, port: int, extra: str) -> None:
+def _lay_out(folder: Path, port: int, extra: str, users: Sequence[str] | None) -> None:
     owner = pwd.getpwnam(OWNER)
     folder.chmod(0o755)
     (folder / "mail").mkdir()
     os.chown(folder / "mail", owner.pw_uid, owner.pw_gid)
     group = grp.getgrgid(owner.pw_gid).gr_name
-    config = CONFIG.format(
+    template = CONFIG
+    if users is not None:
+        template = CONFIG[: CONFIG.index("userdb {{")] + USERS_FILE
+        lines = [f"{name}:x:{owner.pw_uid}:{owner.pw_gid}::{folder}/mail\n" for name in users]
+        (folder / "users").write_text("".join(lines))
+    config = template.format(
         folder=folder, port=port, host=HOST, owner=OWNER, group=group, unprivileged=UNPRIVILEGED
     )
     (folder / "dovecot.conf").write_text(config + extra)

@@ -24,6 +24,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,6 +131,31 @@ def why_not() -> str:
     if os.geteuid():
         return "postfix is missing: only root may run it"
     return "".join(f"{name} is missing: {why}" for name, why in peers.missing(["postfix"]).items())
+
+
+def look_up(folder: Path, table: str, key: str) -> str | None:
+    """Return the value of a key in a table such as `tcp:HOST:PORT`, None if it is not there.
+
+    postmap needs a folder for its configuration, and no root. Raise `peers.UnavailableError` if it
+    is not available, and `RuntimeError` with its output for an error of the table.
+    """
+    command = peers.find("postfix")
+    if command is None:
+        raise peers.UnavailableError(peers.missing(["postfix"])["postfix"])
+    programs = _programs(command)
+    places = {"meta_directory": folder, "shlib_directory": programs / "usr/lib/postfix"}
+    main = {**MAIN, **places}
+    (folder / "main.cf").write_text("".join(f"{name} = {one}\n" for name, one in main.items()))
+    os.utime(folder / "main.cf", (1, 1))  # Postfix waits if the file may still change
+    done = subprocess.run(
+        [programs / "usr/sbin/postmap", "-c", folder, "-q", key, table],
+        env=command.env,
+        capture_output=True,
+        check=False,
+    )
+    if done.stderr:
+        raise RuntimeError(f"postmap failed:\n{done.stderr.decode(errors='replace')}")
+    return None if done.returncode else done.stdout.decode().removesuffix("\n")
 
 
 @contextlib.contextmanager

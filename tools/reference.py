@@ -19,7 +19,7 @@ import msgspec
 from msgspec.structs import FieldInfo
 
 from gatepost.config import kinds, units
-from gatepost.config.kinds import ArrayKind, Key, OrFalse, TableKind
+from gatepost.config.kinds import ArrayKind, Key, MappingKind, OrFalse, TableKind
 from gatepost.config.schema import Config, LimitsConfig
 from gatepost.importers.equivalents import SERVERS
 from gatepost.ledger import records
@@ -100,10 +100,18 @@ def keys() -> str:
 def _sections() -> Iterator[str]:
     for field, key in kinds.keys(Config):
         struct, name = _struct_of(key.kind), field.encode_name
-        is_array = isinstance(key.kind, ArrayKind)
-        heading = f"[[{name}]]" if is_array else f"[{name}]"
-        yield f"## `{heading}`\n\n{prose(key.about)}\n"
+        yield f"## `{_heading(key.kind, name)}`\n\n{prose(key.about)}\n"
         yield from _section(struct)
+
+
+def _heading(kind: kinds.ValueKind, name: str) -> str:
+    match kind:
+        case ArrayKind():
+            return f"[[{name}]]"
+        case MappingKind():
+            return f"[{name}.NAME]"
+        case _:
+            return f"[{name}]"
 
 
 def _section(struct: type[msgspec.Struct]) -> Iterator[str]:
@@ -124,7 +132,7 @@ def _section(struct: type[msgspec.Struct]) -> Iterator[str]:
 
 
 def _struct_of(kind: kinds.ValueKind) -> type[msgspec.Struct]:
-    inner = kind.of if isinstance(kind, ArrayKind) else kind
+    inner = kind.of if isinstance(kind, ArrayKind | MappingKind) else kind
     assert isinstance(inner, TableKind)
     return inner.struct
 

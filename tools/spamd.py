@@ -66,6 +66,7 @@ def running(folder: Path) -> Iterator[Spamd]:
         f"--listen={HOST}:{server.tcp}",
         f"--helper-home-dir={folder}",
         "--syslog=stderr",
+        "--allow-tell",
         *(() if os.geteuid() else ("--username=daemon", "--groupname=daemon")),
     ]
     argv = command.argv("-T", *modules, root / "usr/sbin/spamd", *options)

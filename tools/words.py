@@ -62,6 +62,8 @@ class Allowed(NamedTuple):
 
 
 ALLOWED = (
+    Allowed("TELL", "*", "a command of spamd"),
+    Allowed("allow-tell", "*", "an option of spamd"),
     Allowed("SSLWantReadError", "*", "a name of Python's ssl module"),
     Allowed("SSLWantWriteError", "*", "a name of Python's ssl module"),
     Allowed('"nobody"', "*", "the account of that name"),

@@ -22,6 +22,7 @@ from gatepost.model.decision import Verdict as Verdict
 from gatepost.model.decision import accept as accept
 from gatepost.model.decision import defer as defer
 from gatepost.model.decision import deny as deny
+from gatepost.model.decision import hold as hold
 from gatepost.model.edits import Edit as Edit
 from gatepost.model.endpoint import Endpoint as Endpoint
 from gatepost.model.headers import Headers as Headers

@@ -136,3 +136,23 @@ def test_a_password_in_a_target_is_not_shown(configure, run, to):
         assert "s3cret" not in result.stdout + result.stderr
     if to.startswith(("smtp:", "smtps:", "lmtp:")):
         assert "client.user and client.password_file" in run("check").stderr
+
+
+@pytest.mark.parametrize(
+    ("address", "patterns", "warns"),
+    [
+        ("admin@example.com", ["*"], False),
+        ("admin@elsewhere.example", ["*"], True),
+        ("admin@elsewhere.example", ["elsewhere.example", "*"], False),
+    ],
+)
+def test_the_address_of_the_list_of_the_quarantine_needs_a_route(
+    configure, run, address, patterns, warns
+):
+    configure(
+        f'[quarantine]\ndigest = "{address}"',
+        *(f'[[route]]\nfor = ["{one}"]\nto = "discard:"' for one in patterns),
+    )
+    result = run("check", "--json")
+    warned = [one for one in json.loads(result.stdout)["warnings"] if "quarantine" in one]
+    assert bool(warned) is warns

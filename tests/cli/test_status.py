@@ -50,7 +50,9 @@ def test_a_server_that_is_well(run, server):
     assert result.exit_code == 0
     first, *rest = result.stdout.splitlines()
     assert first.startswith("OK - Gatepost 0.1.0 has run for ")
-    assert first.endswith(" with 2 workers | sessions=7 active=0 deferred=0 held=0 oldest=0s")
+    assert first.endswith(
+        " with 2 workers | sessions=7 active=0 deferred=0 held=0 quarantined=0 oldest=0s"
+    )
     assert rest[0] == "version   0.1.0, process 10"
     assert rest[2:] == [
         "worker    11 ready, sessions 3",

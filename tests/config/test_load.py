@@ -419,7 +419,8 @@ def patterns(struct, prefix=""):
             'base = "/"',
             (
                 "base: unknown key, expected one of server, listen, tls, auth, smtp, limits,"
-                " recipients, traps, route, queue, plugin, dns, ledger, metrics, store, log"
+                " recipients, traps, route, queue, quarantine, plugin, dns, ledger, metrics, store,"
+                " log, sql, ldap, redis, http"
             ),
         ),
         (

@@ -4,7 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from gatepost.config.kinds import ArrayKind, OrFalse, TableKind, keys
+from gatepost.config.kinds import ArrayKind, MappingKind, OrFalse, TableKind, keys
 from gatepost.config.load import config_from_dict
 from gatepost.config.schema import Config
 
@@ -16,8 +16,13 @@ def schema_keys(struct, prefix=""):
     for field, key in keys(struct):
         path = f"{prefix}{field.encode_name}"
         yield path
-        inner = key.kind.of if isinstance(key.kind, ArrayKind | OrFalse) else key.kind
+        inner = key.kind
+        if isinstance(inner, ArrayKind | MappingKind | OrFalse):
+            inner = inner.of
         if isinstance(inner, TableKind):
+            if isinstance(key.kind, MappingKind):
+                path = f"{path}.users"
+                yield path
             yield from schema_keys(inner.struct, f"{path}.")
 
 

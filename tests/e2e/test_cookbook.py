@@ -197,7 +197,7 @@ def server(packages, key, tmp_path_factory):
             dns=dns,
             rspamd=scanner.url,
             clamd=socket,
-            ldap=ldap,
+            ldap=ldap.url,
             base=slapd.BASE,
         )
         patch.setattr(e2e, "CONFIG", e2e.CONFIG.replace("[server]", "[server]\nworkers = 2", 1))

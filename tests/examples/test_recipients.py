@@ -65,8 +65,8 @@ def test_a_database_that_cannot_be_read_defers(tmp_path):
 def directory(packages, tmp_path_factory):
     if reason := slapd.why_not():
         pytest.skip(f"slapd is missing: {reason}")
-    with slapd.running(tmp_path_factory.mktemp("slapd"), MAILBOXES) as url:
-        yield url
+    with slapd.running(tmp_path_factory.mktemp("slapd"), MAILBOXES) as server:
+        yield server.url
 
 
 @pytest.fixture

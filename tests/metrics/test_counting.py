@@ -245,6 +245,8 @@ def test_gauges_are_added_up_or_compared(counting, clock):
         connections={"mx": 1},
         queue=[DestinationStatus("a", 10, 0, 0)],
         oldest=950.0,
+        quarantined=2,
+        quarantine_octets=300,
         lists=[ListStatus("traps", 4, 980.0, "unreadable")],
         certificates=[CertificateStatus("cert.pem", ["mx"], 1500.0)],
     )
@@ -256,6 +258,8 @@ def test_gauges_are_added_up_or_compared(counting, clock):
     queue = {"a active": 11, "a deferred": 2, "a held": 3}
     assert values(counting, "gatepost_queue_recipients") == queue
     assert values(counting, "gatepost_queue_oldest_seconds") == {"": 100}
+    assert values(counting, "gatepost_quarantine_messages") == {"": 2}
+    assert values(counting, "gatepost_quarantine_bytes") == {"": 300}
     assert values(counting, "gatepost_list_entries") == {"traps": 4}
     assert values(counting, "gatepost_list_age_seconds") == {"traps": 20}
     assert values(counting, "gatepost_list_problem") == {"traps": 1}

@@ -37,7 +37,7 @@ def test_every_overridden_method_is_bound():
         assert [len(stage) for stage in (chain.observers, chain.deciders, chain.followers)] == [
             1
         ] * 3
-    assert [len(chain.followers) for chain in made.notifications.values()] == [1] * 9
+    assert [len(chain.followers) for chain in made.notifications.values()] == [1] * 10
     assert len(made.after_any.followers) == len(made.lookup.deciders) == 1
     assert made.notifier
 

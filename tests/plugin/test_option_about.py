@@ -65,7 +65,7 @@ def test_a_reaction_is_read_from_the_configuration(value, score, shown):
 
 @pytest.mark.parametrize("value", ["refuse", True, None, [], float("nan"), float("inf")])
 def test_another_value_is_refused(value):
-    expected = 'expected "deny", "defer", "none" or a number of points, found'
+    expected = 'expected "deny", "defer", "hold", "none" or a number of points, found'
     with pytest.raises(OptionsError, match=expected):
         Derived(other=value)
 

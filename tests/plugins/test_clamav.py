@@ -117,7 +117,7 @@ def test_the_reaction_to_a_virus_is_an_option(tmp_path, options, reply, score):
 
 
 def test_a_virus_can_be_held(tmp_path):
-    _, _, played = answering(INFECTED, tmp_path=tmp_path, quarantine=True)
+    _, _, played = answering(INFECTED, tmp_path=tmp_path, infected="hold")
     assert [one.quarantined for one in played.messages] == ["virus"]
 
 

@@ -85,7 +85,7 @@ def test_json_of_a_program_that_fails_does_not_count(tmp_path):
 
 
 def test_a_message_can_be_held_and_get_fields(tmp_path):
-    answer = {"verdict": "quarantine", "add_headers": {"X-One": "1", "X-Two": "a\n b", "B d": ""}}
+    answer = {"verdict": "hold", "add_headers": {"X-One": "1", "X-Two": "a\n b", "B d": ""}}
     _, played = run(script(tmp_path, f"printf '%s' '{json.dumps(answer)}'"), answer="json")
     [message] = played.messages
     assert message.quarantined == "command"
@@ -156,7 +156,7 @@ def test_a_program_that_cannot_be_started_defers_mail(command):
 def test_the_error_output_is_in_the_log(tmp_path):
     with capture_logs() as logs:
         run(script(tmp_path, "printf 'no \\033 database\\nx' >&2; exit 2"), DEFERRED)
-    [line] = [one for one in logs if one["event"] == "scanner unavailable"]
+    [line] = [one for one in logs if one["event"] == "scan failed"]
     assert line["problem"] == "the program ended with the status 2: no  database"
 
 
@@ -266,7 +266,7 @@ def test_any_output_is_read_or_refused(octets):
 ANSWERS = st.fixed_dictionaries(
     {},
     optional={
-        "verdict": st.sampled_from(["pass", "deny", "defer", "quarantine"]) | st.text(),
+        "verdict": st.sampled_from(["pass", "deny", "defer", "hold"]) | st.text(),
         "text": st.text() | st.integers(),
         "score": st.floats(allow_nan=False, allow_infinity=False) | st.text(),
         "add_headers": st.dictionaries(st.text(), st.text()) | st.lists(st.text()),

@@ -104,8 +104,8 @@ def test_a_trusted_forwarder_overrides_a_failure():
 
 
 def test_a_suspect_message_can_be_held():
-    seen, result = played(message("a@careful.example", ""), hold=True)
-    assert result.messages[0].quarantined == "dmarc"
+    seen, result = played(message("a@careful.example", ""), quarantine="hold")
+    assert result.messages[0].quarantined == "dmarc-quarantine"
     assert seen.result.facts["held"] is True
 
 

@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 from tests.plugins.scanners import service
 
+from gatepost import Message
 from gatepost.plugins._exchange import ServiceAddress, exchange
 
 
@@ -74,3 +75,45 @@ def test_all_addresses_of_a_host_are_tried():
             return await exchange(ServiceAddress("scanner.example:1"), [])
 
     assert asyncio.run(scenario()) == b"yes"
+
+
+def test_other_tasks_run_between_the_pieces_of_a_request(tmp_path):
+    """The service reads all of it, so that sending never has to wait."""
+    turns = 0
+
+    async def respond(reader, writer):
+        await reader.read()
+        writer.write(b"done")
+
+    async def count():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def pieces():
+        for _ in range(100):
+            before = turns
+            yield b"x" * 100
+            assert turns > before
+
+    async def scenario():
+        async with service(tmp_path / "s", respond):
+            counting = asyncio.create_task(count())
+            address = ServiceAddress(f"unix:{tmp_path}/s")
+            assert await exchange(address, pieces(), half_close=True) == b"done"
+            counting.cancel()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("threshold", [0, 10_000_000])
+def test_the_content_of_a_large_message_comes_in_pieces_of_limited_size(tmp_path, threshold):
+    message = Message(threshold, tmp_path)
+    for _ in range(64):
+        message.write(b"x" * 16_384)
+    message.complete()
+    sizes = [len(piece) for piece in message.content()]
+    assert sum(sizes) == message.size == 64 * 16_384
+    assert max(sizes) <= 256 * 1024
+    message.close()

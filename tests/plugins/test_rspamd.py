@@ -15,6 +15,7 @@ from gatepost import Message, Plugin, TlsFacts, accept
 from gatepost.plugins import rspamd
 from gatepost.plugins._rspamd_edits import edit, sign
 from gatepost.plugins._rspamd_reply import LARGEST, parse_reply
+from gatepost.plugins._scanner import ScannerError
 from gatepost.plugins.rspamd import Rspamd, endpoint, facts
 from gatepost.testing import play_async
 
@@ -494,3 +495,88 @@ def test_without_aiohttp_the_error_names_the_extra(monkeypatch):
     monkeypatch.setattr(rspamd, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"pip install 'gatepost\[http\]'"):
         Rspamd()
+
+
+def learn(path, kind, reply, **options):
+    """Let a plugin learn a message from a controller with this reply; return the request."""
+    asked = []
+
+    async def respond(reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        asked.append(head.decode())
+        writer.write(reply)
+        await writer.drain()
+
+    async def scenario():
+        message = Message(10_000)
+        message.write(b"Subject: x\r\n\r\nbuy now\r\n")
+        message.complete()
+        tx = replace(make_transaction(), message=message)
+        plugin = Rspamd(controller=f"unix:{path}", **options)
+        await plugin.start()
+        try:
+            async with service(path, respond):
+                await plugin.on_learn(tx, kind)
+        finally:
+            await plugin.stop()
+
+    asyncio.run(scenario())
+    return asked[0]
+
+
+@pytest.mark.parametrize("kind", ["spam", "ham"])
+@pytest.mark.parametrize("status", ["200 OK", "208 Already Reported"])
+def test_the_controller_learns_a_message(tmp_path, kind, status):
+    reply = f'HTTP/1.1 {status}\r\nContent-Length: 16\r\n\r\n{{"success":true}}'.encode()
+    request = learn(tmp_path / "rspamd", kind, reply, password="secret")
+    assert request.startswith(f"POST /learn{kind} HTTP/1.1\r\n")
+    assert "\r\nPassword: secret\r\n" in request
+    assert "\r\nContent-Length: 23\r\n" in request
+
+
+@pytest.mark.parametrize(
+    ("reply", "problem"),
+    [
+        (
+            b'HTTP/1.1 403 Forbidden\r\nContent-Length: 20\r\n\r\n{"error":"no\\u001b"}',
+            "HTTP status 403 no$",
+        ),
+        (b"HTTP/1.1 500 No\r\nContent-Length: 1\r\n\r\n[", "HTTP status 500$"),
+        (b"nonsense", "."),
+        (b"", "."),
+    ],
+)
+def test_a_controller_that_does_not_learn_is_an_error(tmp_path, reply, problem):
+    with pytest.raises((ValueError, ScannerError), match=problem):
+        learn(tmp_path / "rspamd", "spam", reply)
+
+
+def test_a_controller_that_is_away_is_an_error(tmp_path):
+    async def scenario():
+        plugin = Rspamd(controller=f"unix:{tmp_path}/absent")
+        await plugin.start()
+        try:
+            await plugin.on_learn(replace(make_transaction(), message=Message(1)), "spam")
+        finally:
+            await plugin.stop()
+
+    with pytest.raises(ScannerError):
+        asyncio.run(scenario())
+
+
+def test_the_reaction_hold_holds_and_edits(tmp_path):
+    body = b'{"action":"reject","milter":{"add_headers":{"X-One":"1"}}}'
+
+    async def respond(reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split()[0]))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        await writer.drain()
+
+    async def scenario():
+        async with service(tmp_path / "rspamd", respond):
+            plugin = Rspamd(server=f"unix:{tmp_path}/rspamd", reject="hold")
+            return await sent([plugin], "Subject: x\n\ntext")
+
+    [message] = asyncio.run(scenario()).messages
+    assert (message.quarantined, message.parse()["X-One"]) == ("reject", "1")

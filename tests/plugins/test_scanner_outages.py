@@ -189,12 +189,12 @@ def test_without_a_scanner_mail_is_deferred(tmp_path, kind):
 @each_kind
 def test_an_outage_pauses_and_is_logged_once(tmp_path, kind):
     """Three failures open the breaker; ten seconds later one message tries again."""
-    scanning = Scanning(tmp_path, kind)
+    scanning = Scanning(tmp_path, kind, timeout="100ms")
     times = ["00:00:00"] * 5 + ["00:00:11"] * 2
     asked = []
 
     async def scenario():
-        async with scanning.serving(close_at_once):
+        async with scanning.serving(hang):
             for time in times:
                 before = scanning.requests
                 await sent([scanning.plugin], CONTENT, DEFERRED, now=f"2024-01-01T{time}")
@@ -209,6 +209,27 @@ def test_an_outage_pauses_and_is_logged_once(tmp_path, kind):
     assert asked == [1, 1, 1, 0, 0, 1, 0]
     events = [one["event"] for one in logs if one["event"].startswith(("scanner", "plugin"))]
     assert events == ["scanner unavailable", "scanner available"]
+
+
+@each_kind
+@pytest.mark.parametrize("behave", [close_early, answer_in_part, answer_nonsense])
+def test_a_message_on_which_the_scanner_fails_pauses_nothing(tmp_path, kind, behave):
+    """One such failure in a minute is logged, with the number of those since."""
+    scanning = Scanning(tmp_path, kind)
+
+    async def scenario():
+        async with scanning.serving(behave):
+            for time in (*["00:00:00"] * 4, "00:01:01"):
+                await sent([scanning.plugin], CONTENT, DEFERRED, now=f"2024-01-01T{time}")
+        async with scanning.serving():
+            await sent([scanning.plugin], CONTENT, now="2024-01-01T00:01:01")
+
+    with capture_logs() as logs:
+        asyncio.run(scenario())
+    assert scanning.requests == 6
+    failures = [one for one in logs if one["event"].startswith(("scan", "plugin"))]
+    assert [one["event"] for one in failures] == ["scan failed"] * 2
+    assert [one.get("omitted") for one in failures] == [None, 3]
 
 
 @each_kind
@@ -366,3 +387,48 @@ def test_the_time_out_of_the_hook_ends_only_the_scan_of_its_plugin(tmp_path):
             return await play_async(HELLO + mail(CONTENT), plugins)
 
     assert len(asyncio.run(scenario()).messages) == 1
+
+
+@each_kind
+def test_the_next_server_is_asked_if_one_accepts_no_connection(tmp_path, kind):
+    scanning = Scanning(tmp_path, kind)
+    present = scanning.plugin.options.server
+    plugin = kind.plugin(server=[f"unix:{tmp_path}/absent", present, f"unix:{tmp_path}/other"])
+
+    async def scenario():
+        async with scanning.serving():
+            return [await sent([plugin], CONTENT) for _ in range(2)]
+
+    with capture_logs() as logs:
+        assert all(one.messages for one in asyncio.run(scenario()))
+    assert scanning.requests == 2
+    assert not [one for one in logs if one["event"].startswith("scan")]
+
+
+@each_kind
+def test_a_server_that_hangs_is_the_last_one_afterwards(tmp_path, kind):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    hanging, answering = (
+        Scanning(folder, kind, timeout="100ms") for folder in (tmp_path / "a", tmp_path / "b")
+    )
+    servers = [one.plugin.options.server for one in (hanging, answering)]
+    plugin = kind.plugin(server=servers, timeout="100ms")
+
+    async def scenario():
+        async with hanging.serving(hang), answering.serving():
+            await play_async(HELLO + mail(CONTENT, DEFERRED) + mail(CONTENT), [plugin])
+
+    asyncio.run(scenario())
+
+
+@each_kind
+def test_no_server_of_several_accepts_connections(tmp_path, kind):
+    plugin = kind.plugin(server=[f"unix:{tmp_path}/a", f"unix:{tmp_path}/b"])
+    asyncio.run(sent([plugin], CONTENT, DEFERRED))
+
+
+@each_kind
+def test_a_list_of_servers_is_not_empty(kind):
+    with pytest.raises(ValueError, match="at least one"):
+        kind.plugin(server=[])

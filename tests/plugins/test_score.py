@@ -103,3 +103,9 @@ def test_points_of_a_client_count_for_each_of_its_messages():
 def test_negative_thresholds_are_refused():
     with pytest.raises(ValueError, match="expected thresholds of 0 or more points"):
         Score(deny=-1)
+
+
+def test_a_message_is_held_from_so_many_points_on_and_marked():
+    played = play(HELLO + RCPT + MESSAGE + "    S: 250\n", [Points(client=6), Score(hold=6)])
+    [message] = played.messages
+    assert (message.quarantined, fields(message, "X-Spam-Flag")) == ("score", ["YES"])

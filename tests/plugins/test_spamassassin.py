@@ -5,10 +5,12 @@ import asyncio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.plugins.scanners import GTUBE, HELLO, Seen, installed, large, mail, sent, service
+from tests.plugins.states import make_recipient, make_transaction
 from tools import spamd
 
-from gatepost import Plugin, accept
+from gatepost import Message, Plugin, accept
 from gatepost.plugins._scanner import ScannerError
 from gatepost.plugins._spamd import Verdict, parse_response
 from gatepost.plugins.spamassassin import Spamassassin
@@ -217,7 +219,7 @@ def test_a_wrong_user_is_an_error_at_start(user):
 
 
 def test_the_points_are_checked():
-    with pytest.raises(ValueError, match="deny: expected"):
+    with pytest.raises(ValueError, match="deny, hold: expected"):
         Spamassassin(deny=-1)
 
 
@@ -276,3 +278,76 @@ def test_any_response_is_read_or_refused(command, octets):
     assert found.points == 1
     assert all(one.isascii() for one in found.rules)
     assert all("\n" not in name + value for name, value in found.fields)
+
+
+def learn(kind, user="", **options):
+    """Let a plugin learn a message; return the user of the plugin."""
+
+    async def scenario():
+        tx = replace(make_transaction(), recipients=[make_recipient()])
+        message = Message(10_000)
+        message.write(b"Subject: x\r\n\r\nbuy now\r\n")
+        message.complete()
+        await Spamassassin(user=user, **options).on_learn(replace(tx, message=message), kind)
+
+    asyncio.run(scenario())
+
+
+@real
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["spam", "ham"])
+def test_a_server_without_a_bayes_filter_learns_nothing(server, kind):
+    with pytest.raises(ScannerError, match="learned nothing"):
+        learn(kind, server=f"unix:{server.unix}")
+    assert "Tell: Did nothing" in server.log.read_text()
+
+
+def test_the_request_to_learn_names_the_class_and_the_user(tmp_path):
+    asked = []
+
+    async def respond(reader, writer):
+        asked.append(await reader.read())
+        writer.write(b"SPAMD/1.1 0 EX_OK\r\nDidSet: local\r\nContent-length: 2\r\n\r\n\r\n")
+
+    async def scenario():
+        async with service(tmp_path / "spamd", respond):
+            await asyncio.to_thread(learn, "ham", "{user}", server=f"unix:{tmp_path}/spamd")
+
+    asyncio.run(scenario())
+    head = "TELL SPAMC/1.5|Content-length: 23|User: user|Message-class: ham|Set: local||"
+    assert asked == [head.replace("|", "\r\n").encode() + b"Subject: x\r\n\r\nbuy now\r\n"]
+
+
+@pytest.mark.parametrize(
+    ("response", "problem"),
+    [
+        (b"SPAMD/1.0 69 Service Unavailable: not enabled\r\n", "spamd has failed: Service"),
+        (b"\xff", "expected a response"),
+        (b"SPAMD/1.1 0 EX_OK", "expected a response"),
+    ],
+)
+def test_a_refusal_to_learn_is_an_error(tmp_path, response, problem):
+    async def respond(reader, writer):
+        await reader.read()
+        writer.write(response)
+
+    async def scenario():
+        async with service(tmp_path / "spamd", respond):
+            await asyncio.to_thread(learn, "ham", server=f"unix:{tmp_path}/spamd")
+
+    with pytest.raises(ScannerError, match=problem):
+        asyncio.run(scenario())
+
+
+def test_a_message_is_held_from_so_many_points_on(tmp_path):
+    async def respond(reader, writer):
+        await reader.read()
+        writer.write(response(6.5, b"X-Spam-Flag: YES\r\n\r\n", spam=True))
+
+    async def scenario():
+        async with service(tmp_path / "spamd", respond):
+            plugin = Spamassassin(server=f"unix:{tmp_path}/spamd", hold=6)
+            return await sent([plugin], CONTENT)
+
+    [message] = asyncio.run(scenario()).messages
+    assert (message.quarantined, message.parse()["X-Spam-Flag"]) == ("spam", "YES")

@@ -103,7 +103,11 @@ def test_the_key_of_a_customer_is_not_shown():
         (["{k}.bl.example"], {}, "expected the key 'k' in `keys`"),
         (["{a}.bl.example", "bl.example"], {"a": Secret("x")}, "expected different names"),
         ({"bl.example": {"127.0.0.x": 1}}, {}, 'zones."bl.example": expected an answer such as'),
-        ({"bl.example": "drop"}, {}, 'default: expected "deny", "defer", "none" or a number'),
+        (
+            {"bl.example": "drop"},
+            {},
+            'default: expected "deny", "defer", "hold", "none" or a number',
+        ),
         ({"bl.example": {"name": 4}}, {}, "expected text as name and test"),
     ],
 )

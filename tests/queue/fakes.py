@@ -115,7 +115,11 @@ class Bench:
     """A queue with a target, driven by hand: nothing happens outside of `run_until_idle`."""
 
     def __init__(self, folder, target=None, *, patterns=("*",), relays=False, clock=None, **config):
-        added_fields = config.pop("added_fields", lambda _dsn: ())
+        options = {
+            name: config.pop(name)
+            for name in ("added_fields", "quarantine", "recorder")
+            if name in config
+        }
         self.folder = folder
         self.target = target or Target()
         self.clock = clock or Clock()
@@ -127,8 +131,8 @@ class Bench:
             hostname="mx.example.com",
             subaddress="+",
             is_local=lambda domain: domain not in FOREIGN,
-            added_fields=added_fields,
             interval=None,
+            **options,
         )
 
     async def __aenter__(self):
@@ -142,7 +146,9 @@ class Bench:
     def runner(self):
         return self.queue.files[0].runner
 
-    async def put(self, *addresses, failures=None, content=CONTENT, edit=None, **options):
+    async def put(
+        self, *addresses, failures=None, content=CONTENT, edit=None, hold=None, **options
+    ):
         recipients = [recipient(one) if isinstance(one, str) else one for one in addresses]
         tx = transaction(**options)
         named = {str(one.address): one for one in recipients}
@@ -151,7 +157,7 @@ class Bench:
         if edit is not None:
             made.complete()
             edit(made)
-        await self.queue.put(tx, recipients, made, failed)
+        await self.queue.put(tx, recipients, made, failed, hold=hold)
 
     async def in_store(self, job):
         """Run a job in the store of the queue's own file."""

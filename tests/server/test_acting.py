@@ -2,13 +2,16 @@
 
 import asyncio
 
+from msgspec.structs import replace
 from tests.server.loopback import ENVELOPE, MESSAGE, config, run
 from tests.server.test_queue import arrived, mails, send
 from tests.session.dialogue import plugin
 
-from gatepost import Plugin
+from gatepost import Plugin, hold
+from gatepost.config.quarantine import QuarantineConfig
 from gatepost.config.schema import QueueConfig, RouteConfig
-from gatepost.queue.spool import admin
+from gatepost.plugin.virtual_clock import VirtualClock
+from gatepost.queue.spool import admin, changes
 
 SOON = QueueConfig(retry=[1.0])
 
@@ -34,7 +37,7 @@ def test_a_quarantined_message_is_held_and_can_be_released(tmp_path):
     assert (entry.state, entry.reason, entry.recipient) == ("held", "odd", "one@example.com")
     assert mails(tmp_path) == []
     spool = tmp_path / "var" / "spool"
-    assert sum(admin.apply(spool, admin.Selection(state="held"), admin.RELEASE, 2e10)) == 1
+    assert sum(admin.apply(spool, admin.Selection(state="held"), changes.RELEASE, 2e10)) == 1
 
     async def second(running):
         (mail,) = await arrived(running, tmp_path)
@@ -130,3 +133,47 @@ def test_a_plugin_submits_a_message_through_the_queue(tmp_path):
         assert b"Return-Path: <>\r\nDate: " in report
 
     run(scenario, routed(tmp_path, RouteConfig(to="maildir:mail/{local}")), [Reporter()])
+
+
+def test_nothing_is_delivered_before_the_release_by_any_route(tmp_path):
+    """Neither by a direct route, nor to an added recipient, nor to one that replaces another."""
+    made = routed(
+        tmp_path,
+        RouteConfig(to="maildir:mail/{local}"),
+        RouteConfig(for_=[], to="maildir:other/{local}", mode="queue", name="other"),
+    )
+
+    def on_message(tx):
+        tx.add_recipient("copy@example.com", route="other")
+        tx.replace_recipient(tx.recipients[0], ["new@example.com"])
+        return hold("odd")
+
+    async def scenario(running):
+        assert (await send(running))[:3] == "250"
+        spool = tmp_path / "var" / "spool"
+        found = {one.recipient: one.state for one in entries(tmp_path)}
+        assert found == {"new@example.com": "held", "copy@example.com": "held"}
+        assert mails(tmp_path) == mails(tmp_path, "other") == []
+        assert sum(admin.apply(spool, admin.Selection(), changes.RELEASE, 2e10)) == 2
+        await arrived(running, tmp_path)
+        await arrived(running, tmp_path, target="other")
+
+    run(scenario, made, [plugin(on_message=on_message)])
+
+
+def test_the_daily_list_is_delivered_and_the_status_has_the_quarantine(tmp_path):
+    made = routed(tmp_path, RouteConfig(to="maildir:mail/{local}", mode="queue"))
+    made = replace(made, quarantine=QuarantineConfig(digest="admin@example.com"))
+    clock = VirtualClock()
+
+    async def scenario(running):
+        assert (await send(running))[:3] == "250"
+        await running.server.measure()
+        status = running.server.status()
+        assert (status.quarantined, status.quarantine_octets > 20, status.queue) == (1, True, [])
+        clock.move_to(clock.time() + 24 * 3600)
+        (mail,) = await arrived(running, tmp_path)
+        assert b"Subject: Quarantine: 1 new message on " in mail
+        assert b"Release:  gatepost queue release 1-1" in mail
+
+    run(scenario, made, [plugin(on_message=lambda _tx: hold("odd"))], clock=clock)

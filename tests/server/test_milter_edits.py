@@ -3,7 +3,7 @@
 import pytest
 from tests.server.milter import GOOD, milter_config, plugin, run
 
-from gatepost import accept, deny
+from gatepost import accept, deny, hold
 from gatepost.net.inline import need_task
 
 FIELDS = (("Subject", " one"), ("X-A", " 1"), ("x-a", " 2"), ("X-A", " 3\n\tmore"), ("To", " x"))
@@ -153,7 +153,7 @@ def test_the_mail_server_gets_the_first_sender_that_a_plugin_has_set(changes):
 def test_a_quarantined_message_is_held_with_its_changes(changes):
     def on_message(tx):
         tx.message.add_header("X-New", "1")
-        tx.quarantine("looks bad")
+        return hold("looks bad")
 
     assert changes(on_message=on_message) == [
         "c",

@@ -8,7 +8,7 @@ from tests.references import without_references
 from tests.server.loopback import LoopbackServer, config
 from tests.session.dialogue import plugin
 
-from gatepost import accept, defer, deny
+from gatepost import accept, defer, deny, hold
 from gatepost.config.schema import LimitsConfig, ListenConfig, RecipientsConfig, TrapsConfig
 from gatepost.ledger import records as r
 from gatepost.plugin.virtual_clock import VirtualClock
@@ -311,6 +311,17 @@ def test_a_decision_of_a_plugin_is_the_action(asking, hook, decision, expected):
         assert await asker.rcpt() == expected
 
     asking(scenario, [plugin(**{f"on_{hook}": lambda *_: decision})])
+
+
+@pytest.mark.parametrize("hook", ["on_connect", "on_mail", "on_rcpt"])
+def test_the_mail_server_holds_a_message_that_a_plugin_holds(asking, hook):
+    async def scenario(server):
+        asker = await server.asker()
+        for recipient in ("one@example.com", "two@example.com"):
+            assert await asker.rcpt(recipient) == "HOLD odd one"
+        assert await asker.data() == "HOLD odd one"
+
+    asking(scenario, [plugin(**{hook: lambda *_: hold("odd \u00e4 one")})])
 
 
 def test_a_refused_recipient_does_not_refuse_the_others(asking):

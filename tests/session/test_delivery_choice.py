@@ -87,7 +87,7 @@ def test_a_message_is_quarantined(protocol, end):
     [message] = played.messages
     assert (message.quarantined, taken, message.recipients) == ("virus: Eicar", [], [ONE, TWO])
     [changed] = [line["changes"] for line in lines if line["event"] == "accepted"]
-    assert changed == ["quarantined virus: Eicar (test)"]
+    assert changed == ["held virus: Eicar (test)"]
 
 
 def test_a_quarantined_message_without_a_queue_is_deferred(monkeypatch):
@@ -117,5 +117,5 @@ def test_a_plugin_in_shadow_mode_changes_nothing():
         "not added journal@example.com (test)",
         "not replaced one@example.com by a@example.com (test)",
         "not route junk one@example.com (test)",
-        "not quarantined odd (test)",
+        "not held odd (test)",
     ]

@@ -36,12 +36,16 @@ class WorkerHealth(msgspec.Struct, frozen=True):
 
 
 class QueueHealth(msgspec.Struct, frozen=True):
-    """Queued recipients by state; `oldest` is the age of the oldest queued message in seconds."""
+    """Queued recipients by state; `oldest` is the age of the oldest queued message in seconds.
+
+    `quarantined` is the number of messages in quarantine, whose recipients are not in `held`.
+    """
 
     active: int
     deferred: int
     held: int
     oldest: float
+    quarantined: int = 0
 
 
 class ServerHealth(msgspec.Struct, frozen=True):
@@ -126,7 +130,7 @@ def _queue(config: Config, now: float) -> tuple[QueueHealth | None, list[str]]:
         return None, [f"the spool cannot be read{notes}: {error}"]
     age = max(0.0, now - depth.oldest) if depth.oldest else 0.0
     active, deferred, held = map(depth.total, STATES)
-    return QueueHealth(active, deferred, held, age), []
+    return QueueHealth(active, deferred, held, age, depth.quarantined), []
 
 
 def _of_disk(folder: Path) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from gatepost.checks import dns, mx
+from gatepost.checks import dns, mx, services
 from gatepost.checks.account import serving
 from gatepost.checks.postfix import findings as postfix
 from gatepost.checks.scratch import progress, scratch
@@ -150,10 +150,20 @@ def _check_lists_and_plugins(
     report.summary = [SummaryLine(*line) for line in summary(config, setup, lists)]
     report.summary += [SummaryLine("shadow mode", line) for line in shadow_lines(config, setup)]
     report.warnings.extend(warnings(config, setup, lists))
+    _contact_services(setup, report)
     if (start and setup.plugins.installed) or dns.uses_dns(setup):
         _check_dns(config, setup, lists, report)
     if start and not report.errors:
         report.errors.extend(start_problems(setup.plugins, resolver))
+
+
+def _contact_services(setup: Setup, report: Report) -> None:
+    """Ask the services of plugins for their versions; one that does not answer is a warning."""
+    for one in services.contact(setup):
+        if one.problem:
+            report.warnings.append(f"plugin {one.plugin}: {one.service}: {one.problem}")
+        else:
+            report.summary.append(SummaryLine(one.plugin, f"{one.service}: {one.answer}"))
 
 
 def _check_dns(config: Config, setup: Setup, lists: Lists, report: Report) -> None:

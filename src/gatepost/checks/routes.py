@@ -9,9 +9,10 @@ from gatepost.config.listen import InetAddress, ListenAddress, UnixAddress
 from gatepost.config.schema import ASKING, Config
 from gatepost.delivery.routes import EVERYONE, pattern_key
 from gatepost.delivery.smtp.hop import PORTS, Hop, Scheme, parse_hop
-from gatepost.model.address import Address
+from gatepost.model.address import Address, domain_key
 from gatepost.model.session import Recipient
 from gatepost.net.own_address import is_own_address, unmapped
+from gatepost.queue.routing import QueueRouter
 from gatepost.session.assemble import Lists
 from gatepost.session.setup import Setup
 
@@ -29,6 +30,15 @@ def unrouted(config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
                     f"no [[route]] matches all of {key}: other recipients there are deferred with"
                     " 451 4.3.5"
                 )
+
+
+def undelivered_digest(config: Config, setup: Setup, _lists: Lists) -> Iterator[str]:
+    """Yield an address for the list of the quarantine that has no route."""
+    if config.quarantine.digest:
+        address = Address.parse(config.quarantine.digest)
+        rcpt = Recipient(address, {}, address.local.lower(), domain_key(address.domain))
+        if QueueRouter(setup.router, setup.is_local).route_to_sender(rcpt) is None:
+            yield f"quarantine.digest: no [[route]] for {address}, so the list cannot be sent"
 
 
 def shared_maildirs(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:

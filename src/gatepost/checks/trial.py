@@ -41,7 +41,12 @@ TLS = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384")
 _LINE_END = re.compile(rb"\r?\n")
 # The plugin that takes messages in place of the configured targets.
 _TARGET = "capture"
-_VERBS = {Verdict.ACCEPT: "accepted", Verdict.DENY: "refused", Verdict.DEFER: "deferred"}
+_VERBS = {
+    Verdict.ACCEPT: "accepted",
+    Verdict.DENY: "refused",
+    Verdict.DEFER: "deferred",
+    Verdict.HOLD: "held",
+}
 # Hooks that are decided within another one, which comes first in the output.
 _WITHIN = {"ehlo": "helo"}
 

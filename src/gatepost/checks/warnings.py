@@ -13,7 +13,14 @@ from pathlib import Path
 from gatepost.checks import exposure, ledger, protocols, system, traps
 from gatepost.checks.paths import unusable
 from gatepost.checks.quotas import quotas
-from gatepost.checks.routes import hidden, loops, relays, shared_maildirs, unrouted
+from gatepost.checks.routes import (
+    hidden,
+    loops,
+    relays,
+    shared_maildirs,
+    undelivered_digest,
+    unrouted,
+)
 from gatepost.config.formats import EVERY_DOMAIN, FILE_PREFIX
 from gatepost.config.listen import UnixAddress
 from gatepost.config.schema import ASKING, Config, RouteConfig
@@ -225,6 +232,7 @@ CHECKS: tuple[Check, ...] = (
     hidden,
     loops,
     shared_maildirs,
+    undelivered_digest,
     quotas,
     unusable,
     _targets,

@@ -1,11 +1,6 @@
 """`gatepost queue`: queued and held mail, with or without a running server."""
 
-import sqlite3
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,67 +8,49 @@ import click
 import msgspec
 
 from gatepost.cli.shared.lazy import SuggestingGroup
-from gatepost.cli.shared.output import (
-    Failure,
-    WrongUsage,
-    plain_table,
-    print_content,
-    print_error,
-    print_json,
-    print_line,
+from gatepost.cli.shared.output import Failure, print_content, print_error, print_json, print_line
+from gatepost.cli.shared.queue_changes import NO_LIMIT, change, chosen, print_chosen
+from gatepost.cli.shared.queue_listing import (
+    as_data,
+    held_text,
+    print_list,
+    size_text,
+    time_text,
+)
+from gatepost.cli.shared.queue_options import (
+    all_option,
+    dry_run_option,
+    selection,
+    spool_errors,
+    spool_folder,
+    with_selection,
 )
 from gatepost.cli.shared.settings import config_option, json_option, read_config
-from gatepost.config.schema import Config
-from gatepost.config.units import format_size
 from gatepost.model.headers import Headers
-from gatepost.queue.spool import admin
-from gatepost.queue.spool.admin import QueueChange, QueueEntry, Selection
+from gatepost.plugin.methods import Lesson
+from gatepost.queue.spool import admin, changes
+from gatepost.queue.spool.admin import QueueEntry, Selection
 from gatepost.queue.spool.corrupt import CorruptFile, corrupt_files
 from gatepost.queue.spool.sql.content import DamagedContentError
-from gatepost.queue.spool.sql.schema import VersionError
 
 # Octets of a message in which `show` looks for the end of the header block.
 HEADER_LIMIT = 64 * 1024
-NO_LIMIT = 1 << 62
-PROGRESS_INTERVAL = 1.0  # seconds
 
 T = TypeVar("T")
 
-_COLUMNS = ("message", "state", "next attempt", "attempts", "size", "recipient")
+
+def _changes(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of commands that change what is selected."""
+    return with_selection(all_option(dry_run_option(command)))
 
 
-def _with_selection(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that select recipients."""
-    options = (
-        click.argument("names", nargs=-1, metavar="[MESSAGE]..."),
-        click.option("--destination", metavar="NAME", help="Select recipients at this next hop."),
-        click.option(
-            "--recipient", metavar="ADDRESS", help="Select this address; * matches any characters."
-        ),
-        click.option(
-            "--sender",
-            metavar="ADDRESS",
-            help='Select this sender; "" is the null reverse-path.',
-        ),
-        click.option("--state", type=click.Choice(["queued", "held"]), help="Select this state."),
-        config_option,
-        json_option,
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-all_option = click.option("--all", "everything", is_flag=True, help="Select all mail.")
-
-
-@click.group(cls=SuggestingGroup, epilog="Example: gatepost queue list --state held")
+@click.group(cls=SuggestingGroup, epilog="Example: gatepost queue list --held --reason virus")
 def command() -> None:
     """Show and change queued and held mail."""
 
 
 @command.command("list", epilog="Example: gatepost queue list --recipient '*@example.com'")
-@_with_selection
+@with_selection
 @click.option("--limit", default=50, show_default=True, help="Print at most this many recipients.")
 @click.option("--after", default="", metavar="MESSAGE", help="Start after this message.")
 def list_(*, file: Path, as_json: bool, limit: int, after: str, **conditions: Any) -> None:
@@ -82,18 +59,18 @@ def list_(*, file: Path, as_json: bool, limit: int, after: str, **conditions: An
     Below each recipient are the sender and the next hop, and the last reply. MESSAGE is a number
     from the list, or a reference. Damaged spool files are reported on standard error.
     """
-    config, selection = read_config(file), Selection(**conditions)
-    with _errors():
-        found = list(admin.entries(_folder(config), selection, limit, after))
-        corrupt = corrupt_files(_folder(config))
+    selected, config = selection(**conditions), read_config(file)
+    with spool_errors():
+        found = list(admin.entries(spool_folder(config), selected, limit, after))
+        corrupt = corrupt_files(spool_folder(config))
     if as_json:
-        print_json([_as_data(one) for one in found])
+        print_json([as_data(one) for one in found])
     elif found:
-        _print_list(found)
+        print_list(found)
         if len(found) == limit:
             print_line(f"There may be more: use --after {found[-1].name} or a higher --limit")
     else:
-        print_line("Mail queue is empty" if selection.is_everything else "No matching mail")
+        print_line("Mail queue is empty" if selected.is_everything else "No matching mail")
     for one in corrupt:
         print_error(_describe(one))
 
@@ -116,25 +93,24 @@ def _describe(corrupt: CorruptFile) -> str:
 @json_option
 def show(name: str, *, content: bool, file: Path, as_json: bool) -> None:
     """Print envelope, header and the last replies of a message."""
-    folder = _folder(read_config(file))
-    with _errors(), admin.open_message(folder, name) as message:
+    folder = spool_folder(read_config(file))
+    with spool_errors(), admin.open_message(folder, name) as message:
         if message is None:
             raise Failure(f"{name}: no such message in {folder}")
-        facts, pieces = message
         if content:
-            print_content(pieces)
+            print_content(message.pieces)
             return
         recipients = list(admin.entries(folder, Selection(names=[name]), NO_LIMIT))
         envelope, damage = _readable(
-            lambda: msgspec.json.decode(facts, type=dict[str, Any]), dict[str, Any]()
+            lambda: msgspec.json.decode(message.facts, type=dict[str, Any]), dict[str, Any]()
         )
-        header, problem = _readable(lambda: _header(next(pieces, b"")), Headers(b""))
+        header, problem = _readable(lambda: _header(next(message.pieces, b"")), Headers(b""))
     damage = damage or problem
     if not recipients:
         raise Failure(f"{name}: damaged: no recipients")
     if as_json:
         data = {"facts": envelope, "header": list(header), "damage": damage}
-        print_json(data | {"recipients": [_as_data(one) for one in recipients]})
+        print_json(data | {"recipients": [as_data(one) for one in recipients]})
     else:
         _print_message(envelope, recipients, header, damage)
 
@@ -160,17 +136,20 @@ def _print_message(
     print_line(f"reference {one.ref}")
     print_line(f"sender    <{one.sender}>")
     print_line(f"client    {peer.get('host', '')} {facts.get('helo', '')}")
-    print_line(f"received  {_time(one.received)}")
-    print_line(f"expires   {_time(one.expires)}")
-    print_line(f"size      {_size(one.size)}")
+    print_line(f"received  {time_text(one.received)}")
+    print_line(f"expires   {time_text(one.expires)}")
+    print_line(f"size      {size_text(one.size)}")
     if damage:
         print_line(f"damaged   {damage}")
     for each in recipients:
         print_line()
         print_line(f"recipient <{each.recipient}>")
         print_line(
-            f"state     {each.state}" + (f", next attempt {_time(each.due)}" if each.due else "")
+            f"state     {each.state}"
+            + (f", next attempt {time_text(each.due)}" if each.due else "")
         )
+        if held := held_text(each):
+            print_line(f"held      {held}")
         print_line(f"next hop  {each.destination}")
         print_line(f"attempts  {each.attempts}")
         print_line(f"reply     {each.reply}")
@@ -181,133 +160,60 @@ def _print_message(
 
 
 @command.command("retry", epilog="Example: gatepost queue retry --destination lmtp://127.0.0.1:24")
-@_with_selection
-@all_option
+@_changes
 def retry(**options: Any) -> None:
     """Retry queued mail now, even if the next hop is suspended."""
-    _change(admin.RETRY, "scheduled for immediate delivery", **options)
+    change(chosen(**options), changes.RETRY, "scheduled for immediate delivery")
 
 
 @command.command("hold", epilog="Example: gatepost queue hold 1-17")
-@_with_selection
-@all_option
+@_changes
 def hold(**options: Any) -> None:
     """Hold queued mail until it is released."""
-    _change(admin.HOLD, "held", **options)
+    change(chosen(**options), changes.HOLD, "held")
 
 
-@command.command("release", epilog="Example: gatepost queue release 1-17")
-@_with_selection
-@all_option
+@command.command("release", epilog="Example: gatepost queue release 1-17 --to alice@example.com")
+@_changes
 def release(**options: Any) -> None:
     """Queue held mail again; it expires after queue.expire from now."""
-    _change(admin.RELEASE, "released", **options)
+    change(chosen(**options), changes.RELEASE, "released")
 
 
-@command.command("remove", epilog="Example: gatepost queue remove --state held --sender ''")
-@_with_selection
-@all_option
+@command.command("forward", epilog="Example: gatepost queue forward admin@example.com 1-17")
+@click.argument("address")
+@_changes
+@click.option("--keep", is_flag=True, help="Keep the message for its recipients.")
+def forward(*, address: str, keep: bool, **options: Any) -> None:
+    """Send held mail to ADDRESS instead of its recipients.
+
+    With --keep the address gets a copy. The server sends it as soon as it runs.
+    """
+    from gatepost.cli.shared import queue_messages  # noqa: PLC0415 - other commands need no routes
+
+    queue_messages.forward(chosen(**options), address, keep=keep)
+
+
+@command.command("learn", epilog="Example: gatepost queue learn spam 1-17")
+@click.argument("kind", type=click.Choice(["spam", "ham"]))
+@_changes
+def learn(*, kind: Lesson, **options: Any) -> None:
+    """Let the plugins that can learn, such as rspamd and spamassassin, learn messages."""
+    one = chosen(**options)
+    if one.dry_run:
+        print_chosen(one, changes.LEARN)
+        return
+    from gatepost.cli.shared import queue_messages  # noqa: PLC0415 - other commands need no plugins
+
+    queue_messages.learn(one, kind)
+
+
+@command.command("remove", epilog="Example: gatepost queue remove --held --older 7d")
+@_changes
 def remove(**options: Any) -> None:
     """Remove mail permanently, without a notification to the sender."""
-    _change(admin.REMOVE, "removed", **options)
-
-
-def _change(
-    change: QueueChange,
-    done: str,
-    *,
-    file: Path,
-    as_json: bool,
-    everything: bool,
-    **conditions: Any,
-) -> None:
-    selection = Selection(**conditions)
-    if selection.is_everything != everything:
-        raise WrongUsage("expected messages, options that select some, or only --all")
-    config = read_config(file)
-    expires = time.time() + config.queue.expire
-    with _errors():
-        count = _sum(admin.apply(_folder(config), selection, change, expires))
-    if as_json:
-        print_json({"recipients": count})
-    else:
-        print_line(f"{count} {'recipient' if count == 1 else 'recipients'} {done}")
-    if selection.names and not count:
-        raise Failure(f"{', '.join(selection.names)}: no such message, or not in that state")
-
-
-def _sum(counts: Iterator[int]) -> int:
-    """Return the sum; on a terminal, print the progress of a long change."""
-    total, shown = 0, time.monotonic()
-    for count in counts:
-        total += count
-        if sys.stderr.isatty() and time.monotonic() >= shown + PROGRESS_INTERVAL:
-            shown = time.monotonic()
-            sys.stderr.write(f"\rgatepost: {total:,} recipients so far")
-    if sys.stderr.isatty():
-        sys.stderr.write("\r\x1b[K")
-    return total
-
-
-def _folder(config: Config) -> Path:
-    return config.data_dir / "spool"
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    """Turn errors of the spool into a failure of the command."""
-    try:
-        yield
-    except DamagedContentError as error:
-        raise Failure(f"damaged: {error}") from error
-    except (sqlite3.Error, OSError, VersionError) as error:
-        notes = "".join(f": {note}" for note in getattr(error, "__notes__", ()))
-        raise Failure(f"cannot access the spool{notes}: {error}") from error
+    change(chosen(**options), changes.REMOVE, "removed")
 
 
 def _header(beginning: bytes) -> Headers:
     return Headers(beginning[:HEADER_LIMIT].partition(b"\r\n\r\n")[0])
-
-
-def _as_data(entry: QueueEntry) -> dict[str, Any]:
-    times = {name: _time(getattr(entry, name)) for name in ("received", "expires", "due")}
-    data = entry._asdict() | times | {"message": entry.name, "state": entry.state}
-    return {name: value for name, value in data.items() if name not in ("name", "row")}
-
-
-def _print_list(entries: list[QueueEntry]) -> None:
-    """Print a table, and below each row what would make it too wide for a terminal."""
-    rows = [_as_row(one) for one in entries]
-    headers, *lines = plain_table(_COLUMNS, rows)
-    print_line(headers)
-    for line, entry in zip(lines, entries, strict=True):
-        print_line(line)
-        print_line(f"    from <{entry.sender}> to {entry.destination}")
-        if entry.reply or entry.reason:
-            print_line(f"    {entry.reply or entry.reason}")
-
-
-def _as_row(entry: QueueEntry) -> list[str]:
-    return [
-        entry.name,
-        entry.state,
-        _time(entry.due) or "",
-        str(entry.attempts),
-        _size(entry.size),
-        f"<{entry.recipient}>",
-    ]
-
-
-def _size(octets: int) -> str:
-    """Return a size as text; the value of a damaged row is returned unchanged."""
-    return format_size(octets) if isinstance(octets, int) else str(octets)
-
-
-def _time(seconds: float | None) -> str | None:
-    """Return a time as text; the value of a damaged row is returned unchanged."""
-    if seconds is None:
-        return None
-    try:
-        return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")
-    except (ValueError, TypeError, OverflowError, OSError):
-        return str(seconds)

@@ -93,7 +93,7 @@ def _figures(health: ServerHealth) -> str:
     if health.queue is not None:
         queue = health.queue
         figures |= {"active": queue.active, "deferred": queue.deferred, "held": queue.held}
-        figures |= {"oldest": f"{int(queue.oldest)}s"}
+        figures |= {"quarantined": queue.quarantined, "oldest": f"{int(queue.oldest)}s"}
     return " ".join(f"{name}={value}" for name, value in figures.items())
 
 
@@ -111,6 +111,8 @@ def _server(health: ServerHealth, now: float) -> Iterator[str]:
         yield (
             f"queue     active {queue.active}, deferred {queue.deferred}, held {queue.held}{oldest}"
         )
+        if queue.quarantined:
+            yield f"held      in quarantine {counted(queue.quarantined, 'message')}"
     if state.reload is not None:
         result = "failed" if state.reload.problems else "ok"
         yield f"reload    {_time(state.reload.time)} {result}"

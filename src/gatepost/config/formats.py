@@ -27,6 +27,7 @@ EVERY_DOMAIN = "*"
 _DOTTED_QUAD = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
 _ASCII_LINES = re.compile(r"[ -~\n]*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_TIME_OF_DAY = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}|")
 _SEPARATORS = re.compile(r"(?:([!#$%&'*+/=?^_`{|}~.-])(?!.*\1))*")
 # Maildir++: parts of printable ASCII (IMAP's modified UTF-7), each after a full stop.
@@ -37,6 +38,9 @@ _TARGET = re.compile(r"[a-z][a-z0-9+.-]*:.*")
 _TABLE = re.compile(r"[a-z][a-z0-9]*:.+")
 # `gatepost.store.opening` has the whole grammar.
 _STORE_URL = re.compile(r"local|memory|(?:redis|rediss|unix)://[!-~]+")
+# Each type of table has the whole grammar of its URLs.
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://[!-~]+")
+_LDAP_URL = re.compile(r"ldaps?://(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+)(?::[1-9][0-9]{0,4})?/?")
 _STORE_PREFIX = re.compile(r"[!-~]{0,64}")
 _EXPORT = re.compile(r"(?:jsonl|unix):(?=\S).*|")
 
@@ -44,6 +48,12 @@ _EXPORT = re.compile(r"(?:jsonl|unix):(?=\S).*|")
 def _printable(value: str) -> str:
     if not value.strip() or not value.isprintable():
         raise ValueError
+    return value
+
+
+def _lines(value: str) -> str:
+    """Return printable text of one or several lines."""
+    _printable(" ".join(value.split()))
     return value
 
 
@@ -77,6 +87,12 @@ def _domain_or_file(value: str) -> str:
         check_literal(value)
     elif not _is_file(value):
         parse_domain(value)
+    return value
+
+
+def _mailbox(value: str) -> str:
+    if not Address.parse(value).domain:
+        raise ValueError
     return value
 
 
@@ -198,6 +214,21 @@ NAME_OR_NONE = string('a domain name, or ""', lambda value: value and parse_doma
 HOSTNAME_OR_NONE = string(
     'a domain name, an address literal, or ""', lambda value: value and _hostname(value)
 )
+TABLE_NAME = string(
+    "a name of letters, digits, '_', '-' and '.'", lambda value: _matching(_NAME, value)
+)
+TABLE_URL = string(
+    'a URL such as "SCHEME://HOST:PORT/NAME"', lambda value: Secret(_matching(_URL, value))
+)
+LDAP_URL = string(
+    '"ldap://HOST", "ldaps://HOST", or with ":PORT"', lambda value: _matching(_LDAP_URL, value)
+)
+SQL = string("an SQL query", _lines)
+ADDRESS_OR_NONE = string(
+    'an address such as "postmaster@example.com", or ""',
+    lambda value: value and _mailbox(value),
+)
+TIME_OF_DAY = string('a time of day such as "07:00"', lambda value: _matching(_TIME_OF_DAY, value))
 TEXT = string('printable text, or ""', lambda value: value and _printable(value))
 STORE_URL = string(
     '"local", "memory", or a URL such as "redis://HOST:PORT/DATABASE"',

@@ -29,7 +29,9 @@ from gatepost.config.kinds import (
 )
 from gatepost.config.listen import InetAddress, ListenAddress
 from gatepost.config.plugins import PluginConfig
+from gatepost.config.quarantine import QuarantineConfig
 from gatepost.config.relay import RELAY_FOR, RelayFor
+from gatepost.config.tables import Http, Ldap, Redis, Sql
 from gatepost.config.traps import TrapsConfig
 from gatepost.config.units import parse_duration, parse_size
 from gatepost.model.secret import Secret
@@ -1052,6 +1054,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     queue: Annotated[QueueConfig, Key(TableKind(QueueConfig), "The queue of accepted mail.")] = (
         QueueConfig()
     )
+    quarantine: Annotated[
+        QuarantineConfig,
+        Key(TableKind(QuarantineConfig), "Messages that are held for an administrator."),
+    ] = QuarantineConfig()
     plugin: Annotated[
         Sequence[PluginConfig],
         Key(
@@ -1073,6 +1079,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         StoreConfig()
     )
     log: Annotated[LogConfig, Key(TableKind(LogConfig), "The log.")] = LogConfig()
+    sql: Sql = msgspec.field(default_factory=dict)
+    ldap: Ldap = msgspec.field(default_factory=dict)
+    redis: Redis = msgspec.field(default_factory=dict)
+    http: Http = msgspec.field(default_factory=dict)
     base: Path = Path()
     source: str = "configuration"
 

@@ -22,10 +22,13 @@ import msgspec
 
 VERSION = 1
 
-Verdict: TypeAlias = Literal["accept", "deny", "defer"]
+# "hold" is that of opinions without effect; what was held is among the changes.
+Verdict: TypeAlias = Literal["accept", "deny", "defer", "hold"]
 # What became of a message or a recipient.
 Result: TypeAlias = Literal["accepted", "refused", "deferred", "abandoned"]
-Attempt: TypeAlias = Literal["delivered", "deferred", "bounced", "held", "damaged"]
+# What an administrator did with a message in the queue, or the end of its time in quarantine.
+Change: TypeAlias = Literal["released", "removed", "held", "forwarded", "learned", "expired"]
+Attempt: TypeAlias = Literal["delivered", "deferred", "bounced", "damaged", "quarantined", Change]
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -207,7 +210,7 @@ class Transaction(
 class Delivery(
     msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_field="kind", tag="delivery"
 ):
-    """An attempt of the queue for recipients of a message; `ref` is the transaction's.
+    """An attempt of the queue for recipients of a message, or a change; `ref` is the transaction's.
 
     `destination` is the route's target or its next hop, `reply` what it answered, `detail` the
     reason of a failure. `sender` is the envelope sender.

@@ -47,7 +47,7 @@ GONE: Final = 30.0
 MOST: Final = 200
 
 _LIMITS: Final = frozenset(LimitsConfig.__struct_fields__)
-_CLASSES: Final = {"accept": "2xx", "deny": "5xx", "defer": "4xx"}
+_CLASSES: Final = {"accept": "2xx", "hold": "2xx", "deny": "5xx", "defer": "4xx"}
 
 
 class Counting:

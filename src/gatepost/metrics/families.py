@@ -125,9 +125,13 @@ GAUGES: Mapping[str, Metric] = {
     "gatepost_sessions_open": Metric("gauge", (), "Open sessions."),
     "gatepost_connections_open": Metric("gauge", ("listener",), "Open sessions by listener."),
     "gatepost_queue_recipients": Metric(
-        "gauge", ("destination", "state"), "Queued recipients: active, deferred and held."
+        "gauge",
+        ("destination", "state"),
+        "Queued recipients: active, deferred and held, without those in quarantine.",
     ),
     "gatepost_queue_oldest_seconds": Metric("gauge", (), "The age of the oldest queued message."),
+    "gatepost_quarantine_messages": Metric("gauge", (), "Messages in quarantine."),
+    "gatepost_quarantine_bytes": Metric("gauge", (), "The size of the messages in quarantine."),
     "gatepost_store_degraded": Metric(
         "gauge", ("worker",), "1 if the store of plugins is unavailable, otherwise 0."
     ),

@@ -58,6 +58,8 @@ def _whole(statuses: Sequence[Status], version: str, now: float) -> dict[str, _S
         "gatepost_sessions_open": [((), sum(one.sessions for one in statuses))],
         "gatepost_connections_open": _limited(listeners),
         "gatepost_queue_oldest_seconds": [((), oldest_age(statuses, now))],
+        "gatepost_quarantine_messages": [((), sum(one.quarantined for one in statuses))],
+        "gatepost_quarantine_bytes": [((), sum(one.quarantine_octets for one in statuses))],
     }
 
 

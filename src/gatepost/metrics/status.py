@@ -99,8 +99,9 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", 
     the longest delay of the event loop since the last status, in seconds. `memory` is the resident
     set in octets, `cpu` are seconds of user and system time, `files` open file descriptors.
     `dropped` are records that the worker could not pass to the ledger. `dns` are its DNS lookups.
-    `oldest` is when the oldest queued message was received, 0 if there is none. `queue` and
-    `oldest` are those of the spool files of this worker.
+    `oldest` is when the oldest queued message was received, 0 if there is none. `quarantined` are
+    messages in quarantine, of `quarantine_octets` octets. `queue`, `oldest` and these two are those
+    of the spool files of this worker.
     """
 
     worker: int
@@ -122,6 +123,8 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", 
     certificates: Sequence[CertificateStatus] = ()
     queue: Sequence[DestinationStatus] = ()
     oldest: float = 0.0
+    quarantined: int = 0
+    quarantine_octets: int = 0
     hooks: Sequence[HookTimes] = ()
     plugins: Sequence[Series] = ()
 

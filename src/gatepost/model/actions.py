@@ -33,12 +33,18 @@ from gatepost.model.envelope import in_envelope
 from gatepost.model.fact_list import FactList
 from gatepost.model.facts import keep, set_fact
 from gatepost.model.reply import RecipientReplies, Reply
-from gatepost.model.session import Acting, Change, Recipient, Sender, Transaction
+from gatepost.model.session import (
+    Acting,
+    Change,
+    Hold,
+    Recipient,
+    Sender,
+    Transaction,
+    check_reason,
+)
 
 # An alias stands for a few mailboxes. More is a mailing list, which sends messages of its own.
 TIMES = 10
-
-_NO_REASON = "quarantine() takes a reason, in one line"
 
 
 class Destinations(Protocol):
@@ -65,7 +71,7 @@ class Actions(Acting):
     current: Recipient | None = None
     named: list[Recipient] | None = None
     final: Mapping[Recipient, list[Recipient]] = {}
-    quarantined: str = ""
+    held: Hold | None = None
     sender: Sender | None = None
     has_senders: bool = False
     sealed: bool = False
@@ -130,14 +136,13 @@ class Actions(Acting):
         if chosen:
             self._record(f"route {name}", _listed(chosen))
 
-    def quarantine(self, tx: Transaction, reason: str) -> None:
-        """Hold the message, see `Transaction.quarantine`; the first reason stays."""
-        del tx
-        if not reason or not reason.isprintable():
-            raise ValueError(_NO_REASON)
-        if not self.quarantined:
-            self.quarantined = "" if self.author.shadow else reason
-            self._record("quarantined", reason)
+    def quarantine(self, reason: str) -> None:
+        """Hold the message, see `Transaction.quarantine`."""
+        check_reason(reason)
+        if self.author.shadow:
+            self._record("held", reason)
+        else:
+            self.hold(Hold(reason, self.author.plugin))
 
     def change_sender(
         self,
@@ -165,6 +170,12 @@ class Actions(Acting):
             set_fact(one, "sender", sender)
 
     # Called by the server
+
+    def hold(self, hold: Hold) -> None:
+        """Hold the message; the first reason stays."""
+        if self.held is None:
+            self.held = hold
+            self.changes = (*self.changes, Change("held", hold.reason, hold.by))
 
     def is_replaced(self, rcpt: Recipient) -> bool:
         """Return whether others replace a recipient that is being decided."""

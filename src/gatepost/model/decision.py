@@ -1,7 +1,8 @@
 """Decisions: the results of `on_` methods.
 
 `None` is no opinion. `accept()` accepts, `deny()` refuses permanently (5xx), `defer()` refuses for
-now (4xx). A decision is a value: it can be stored, compared and logged.
+now (4xx). `hold()` is no answer to the client: later plugins decide, and if the message is accepted
+it is held. A decision is a value: it can be stored, compared and logged.
 """
 
 import math
@@ -11,7 +12,7 @@ from enum import Enum
 import msgspec
 
 from gatepost.model.reply import check_codes
-from gatepost.model.session import Recipient
+from gatepost.model.session import Recipient, check_reason
 
 START_MAIL_INPUT = 354
 
@@ -20,11 +21,12 @@ _AT_DATA = ("accept", START_MAIL_INPUT)
 
 
 class Verdict(Enum):
-    """The three kinds of decision; logs and transcripts show the value."""
+    """The four kinds of decision; logs and transcripts show the value."""
 
     ACCEPT = "accept"
     DENY = "deny"
     DEFER = "defer"
+    HOLD = "hold"
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -44,6 +46,11 @@ class Decision(msgspec.Struct, frozen=True):
     disconnect: bool = False
     delay: float = 0.0
     recipients: tuple[Recipient, ...] = ()
+
+    @property
+    def refuses(self) -> bool:
+        """Return whether it is a refusal, permanent or for now."""
+        return self.verdict in (Verdict.DENY, Verdict.DEFER)
 
 
 def accept(
@@ -97,6 +104,18 @@ def defer(
     _check("defer", code, enhanced, delay)
     refused = _only(recipients, disconnect=disconnect, delay=delay)
     return Decision(Verdict.DEFER, text, code, enhanced, reason, disconnect, delay, refused)
+
+
+def hold(reason: str) -> Decision:
+    """Hold the message in the queue, if no plugin and no rule refuses it.
+
+    The client gets the same reply as for any other message. `reason` is for the administrator, who
+    can release or remove the message. Before the content this is about the message that follows, at
+    `on_connect`, `on_helo`, `on_ehlo` and `on_auth` about all messages of the session. If several
+    plugins hold a message, the first reason stays. Raises ValueError unless `reason` is one line.
+    """
+    check_reason(reason)
+    return Decision(Verdict.HOLD, reason=reason)
 
 
 def _only(

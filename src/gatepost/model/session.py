@@ -65,6 +65,19 @@ class Input(Protocol):
         """Return the number of octets."""
 
 
+class Hold(msgspec.Struct, frozen=True):
+    """Why a message is held instead of delivered, and the plugin (`gatepost` for the core)."""
+
+    reason: str
+    by: str
+
+
+def check_reason(reason: str) -> None:
+    """Raise ValueError unless a message can be held for this reason."""
+    if not reason or not reason.isprintable():
+        raise ValueError(f"expected the reason of hold() in one line, found {reason!r}")
+
+
 @read_only(auth="accept() the credentials in on_auth")
 class Session(msgspec.Struct, frozen=True, eq=False):
     """One client connection.
@@ -107,6 +120,7 @@ class Session(msgspec.Struct, frozen=True, eq=False):
     found: Results | None = None
     input: Input | None = None
     reported: Mapping[str, str] = {}
+    held: Hold | None = None
 
     @property
     def has_unread(self) -> bool:
@@ -212,16 +226,16 @@ class Acting(Protocol):
     `author` is the plugin that runs.
     `current` is the recipient that is being decided. `named` are the accepted recipients as the
     client named them, None if they are the transaction's. `each` is whether the client gets a reply
-    for each of them. `quarantined` is the reason, "" for none. `sender` is what a plugin has set
-    for all recipients, `has_senders` whether any has set one. `sealed` is true from the delivery
-    on. `refusals` are answers about some of the recipients, with the reply, that are still to be
-    recorded.
+    for each of them. `held` is why the message is held, None if it is not. `sender` is what a
+    plugin has set for all recipients, `has_senders` whether any has set one. `sealed` is true from
+    the delivery on. `refusals` are answers about some of the recipients, with the reply, that are
+    still to be recorded.
     """
 
     author: Author
     current: Recipient | None
     named: list[Recipient] | None
-    quarantined: str
+    held: Hold | None
     each: bool
     sender: Sender | None
     has_senders: bool
@@ -242,7 +256,10 @@ class Acting(Protocol):
     ) -> None:
         """Choose the route of recipients."""
 
-    def quarantine(self, tx: "Transaction", reason: str) -> None:
+    def quarantine(self, reason: str) -> None:
+        """Hold the message in the queue, in the name of the plugin that runs."""
+
+    def hold(self, hold: Hold) -> None:
         """Hold the message in the queue."""
 
     def change_sender(
@@ -347,11 +364,8 @@ class Transaction(msgspec.Struct, frozen=True, eq=False):
         self._acting().choose_route(self, name, recipients)
 
     def quarantine(self, reason: str) -> None:
-        """Hold the message in the queue instead of delivering it; the client gets 250.
-
-        `reason` is for the administrator, who can release the message.
-        """
-        self._acting().quarantine(self, reason)
+        """Do what the decision `hold(reason)` does, from a method that returns no decision."""
+        self._acting().quarantine(reason)
 
     def change_sender(
         self,

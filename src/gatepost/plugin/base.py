@@ -146,6 +146,14 @@ class Plugin(HookMethods):
         """The zones of the DNS lists that it uses, whose test entries `gatepost check` looks up."""
         return ()
 
+    def probes(self) -> Mapping[str, Callable[[], Awaitable[str]]]:
+        """Return the services that it uses, each with a function that asks for the version.
+
+        `gatepost check` calls them, without `start`. A function raises an exception if the service
+        does not answer.
+        """
+        return {}
+
     def log_for(self, about: Session | Transaction) -> Any:
         """Return the log of this plugin with the reference and the client in each line."""
         return self.log.bind(**client_of((about,)))

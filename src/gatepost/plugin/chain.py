@@ -31,14 +31,15 @@ import msgspec
 
 from gatepost.model.author import Author, Turn
 from gatepost.model.decision import Decision, Verdict, accept, defer, deny
+from gatepost.model.facts import set_fact
 from gatepost.model.reply import Reply
-from gatepost.model.session import Transaction
+from gatepost.model.session import Hold, Session, Transaction, check_reason
 from gatepost.model.structs import Frozen, FrozenIdentity
 from gatepost.net.inline import need_task
 from gatepost.plugin import trouble
 from gatepost.plugin.continuation import Exit, contained
 from gatepost.plugin.driver import Driver
-from gatepost.plugin.hooks import ANY_2XX, SELECTIVE, reply_for
+from gatepost.plugin.hooks import ANY_2XX, HOLDING, SELECTIVE, reply_for
 from gatepost.plugin.latency import SAMPLING, HookLatency, next_distance
 from gatepost.plugin.scope import Scope
 
@@ -158,11 +159,14 @@ class BoundHook(FrozenIdentity, frozen=True, eq=False):
             found = type(result).__name__
             return self.failed(TypeError(f"expected {expected}, found {found}"), args)
         try:
-            _check_decision(result, self.codes)
+            _check_decision(result, self._hook, self.codes)
         except (TypeError, ValueError) as error:
             return self.failed(error, args)
         if self.shadow:
             trouble.shadowed(self.plugin, self.name, result, args)
+            return None
+        if result.verdict is Verdict.HOLD:
+            _hold(args[0], Hold(result.reason, self.plugin))
             return None
         answer = Answer(result, self.plugin)
         if not result.recipients:
@@ -172,12 +176,16 @@ class BoundHook(FrozenIdentity, frozen=True, eq=False):
         except (TypeError, ValueError) as error:
             return self.failed(error, args)
 
+    @property
+    def _hook(self) -> str:
+        return self.name.removeprefix("on_")
+
     def _refuse_some(self, answer: Answer, tx: Transaction) -> Answer | None:
         """Refuse some recipients; return the answer if it is for all of them.
 
         Plugins that come later decide about the others.
         """
-        hook = self.name.removeprefix("on_")
+        hook = self._hook
         if hook not in SELECTIVE:
             raise ValueError("a refusal takes recipients in on_headers and on_message only")
         if tx.acting is None:
@@ -189,13 +197,22 @@ class BoundHook(FrozenIdentity, frozen=True, eq=False):
         return None
 
 
+def _hold(subject: Session | Transaction, hold: Hold) -> None:
+    """Hold the message of a transaction, or all messages of a session; the first reason stays."""
+    if isinstance(subject, Transaction):
+        assert subject.acting is not None
+        subject.acting.hold(hold)
+    elif subject.held is None:
+        set_fact(subject, "held", hold)
+
+
 def _abandon(task: asyncio.Future[Any]) -> None:
     """Retrieve the exception of a cancelled plugin, so that asyncio does not report it."""
     if not task.cancelled():
         task.exception()
 
 
-def _check_decision(decision: Decision, codes: tuple[int, ...]) -> None:
+def _check_decision(decision: Decision, hook: str, codes: tuple[int, ...]) -> None:
     """Raise TypeError or ValueError for a decision that cannot become a reply.
 
     `accept()`, `deny()` and `defer()` check their arguments, but a plugin may create the struct
@@ -207,6 +224,8 @@ def _check_decision(decision: Decision, codes: tuple[int, ...]) -> None:
         raise TypeError(f"expected text as str, found {type(decision.text).__name__}")
     if decision.verdict is Verdict.ACCEPT:
         _check_accept(decision, codes)
+    elif decision.verdict is Verdict.HOLD:
+        _check_hold(decision, hook)
     else:
         make = _REFUSALS[decision.verdict]
         make(code=decision.code, enhanced=decision.enhanced, delay=decision.delay)
@@ -221,6 +240,12 @@ def _check_accept(decision: Decision, codes: tuple[int, ...]) -> None:
     if decision.code is not None and decision.code not in codes:
         expected = "2xx" if codes is ANY_2XX else " or ".join(map(str, codes))
         raise ValueError(f"accept() takes code {expected} here, found {decision.code}")
+
+
+def _check_hold(decision: Decision, hook: str) -> None:
+    if hook not in HOLDING:
+        raise ValueError(f"hold() is about a message that follows: on_{hook} has none")
+    check_reason(decision.reason)
 
 
 Hooks = tuple[BoundHook, ...]

@@ -75,13 +75,18 @@ ACTING = frozenset({"mail", "rcpt", "data"}) | EDITING
 # The hooks at which a decision may be about some recipients: the reply comes after the content.
 SELECTIVE = frozenset({"headers", "message"})
 
+# The hooks at which a plugin may hold all messages of the session, or the one of the transaction;
+# when the delivery begins it is too late.
+HOLDING = frozenset({"connect", "helo", "ehlo", "auth"}) | ACTING - {"deliver"}
+
 # The methods that answer a question of the core's rules, in place of a decision.
 QUESTIONS = ("lookup", "own_mail")
 
 # Notifications of what no hook has, because the core decided before any plugin.
 FACTS = ("fault", "timeout", "limit", "tls", "tls_failed", "early_talker")
 
-NOTIFICATIONS = ("reset", "delivered", "disconnect", *FACTS)
+# "learn" is for the command `gatepost queue learn` only.
+NOTIFICATIONS = ("reset", "delivered", "disconnect", "learn", *FACTS)
 
 # Called after every hook.
 AFTER_ANY = "after_any"

@@ -9,6 +9,7 @@ Arguments are positional, so that a plugin is free to name them.
 """
 
 from collections.abc import Awaitable, Sequence
+from typing import Literal
 
 from gatepost.model.address import Address
 from gatepost.model.auth_attempt import AuthAttempt
@@ -25,6 +26,8 @@ from gatepost.plugin.chain import Outcome
 Opinion = Decision | None | Awaitable[Decision | None]
 Found = Lookup | None | Awaitable[Lookup | None]
 Done = Awaitable[None] | None
+# What a message is to be learned as.
+Lesson = Literal["spam", "ham"]
 
 
 class HookMethods:
@@ -195,6 +198,9 @@ class HookMethods:
 
     def on_disconnect(self, session: Session, /) -> Done:
         """Clean up after a connection."""
+
+    def on_learn(self, tx: MessageTransaction, kind: Lesson, /) -> Done:
+        """Learn a message as "spam" or "ham", for an administrator; raise if that fails."""
 
     def on_fault(self, session: Session, tx: Transaction | None, reply: Reply, /) -> Done:
         """Record a command or message that the protocol refuses."""

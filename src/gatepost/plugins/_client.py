@@ -33,6 +33,9 @@ def _outside(host: str) -> IpAddress | None:
     return None if address is None or is_internal(address) else address
 
 
+_STRENGTHS = {Verdict.HOLD: 1, Verdict.DEFER: 2, Verdict.DENY: 3}
+
+
 class Finding(NamedTuple):
     """A finding: a word for results and logs, the reply, and the reaction to it.
 
@@ -51,10 +54,9 @@ class Finding(NamedTuple):
 
 
 def decide(findings: Sequence[Finding], options: Any) -> Decision | None:
-    """Return the first refusal, or else the first deferral."""
+    """Return the first refusal, or else the first deferral, or else the first that holds."""
     decisions = [one for one in (finding.decide(options) for finding in findings) if one]
-    denied = [one for one in decisions if one.verdict is Verdict.DENY]
-    return next(iter(denied or decisions), None)
+    return max(decisions, key=lambda one: _STRENGTHS[one.verdict], default=None)
 
 
 def points(findings: Sequence[Finding], options: Any) -> float:

@@ -238,6 +238,9 @@ def _is_listed(answer: object) -> bool:
     return bool(answer) and not isinstance(answer, Exception)
 
 
+_STRONGEST_FIRST = ("deny", "defer", "hold")
+
+
 def worst_of_lists(listings: Iterable[Listing]) -> list[Listing]:
     """Return one entry for each list that has some: a list counts once."""
     worst: dict[str, Listing] = {}
@@ -248,18 +251,18 @@ def worst_of_lists(listings: Iterable[Listing]) -> list[Listing]:
     return list(worst.values())
 
 
-def _weight(listing: Listing) -> tuple[bool, bool, float]:
+def _weight(listing: Listing) -> tuple[list[bool], float]:
     words = [one.word for one in listing.reactions]
-    return "deny" in words, "defer" in words, listing.score
+    return [word in words for word in _STRONGEST_FIRST], listing.score
 
 
 def strongest(listings: Iterable[Listing], threshold: float) -> tuple[Reaction, Listing] | None:
     """Return the reaction that decides, and the listing that is its reason; None without one.
 
-    "deny" is stronger than "defer". With a threshold, as many points refuse.
+    "deny" is stronger than "defer", and that than "hold". With a threshold, as many points refuse.
     """
     found = [(one, listing) for listing in worst_of_lists(listings) for one in listing.reactions]
-    for word in ("deny", "defer"):
+    for word in _STRONGEST_FIRST:
         for one, listing in found:
             if one.word == word:
                 return one, listing

@@ -11,12 +11,16 @@ the request is in memory.
 
 import asyncio
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Self
 
 UNIX = "unix:"
 _READ_SIZE = 65536
+
+
+class UnreachableError(OSError):
+    """A service does not accept connections, or a program cannot be started."""
 
 
 class ServiceAddress(str):
@@ -46,6 +50,14 @@ class ServiceAddress(str):
         return bare, int(port)
 
 
+def addresses(servers: str | Sequence[str]) -> list[ServiceAddress]:
+    """Return the addresses in an option; raises ValueError for another form, or without any."""
+    found = [servers] if isinstance(servers, str) else servers
+    if not found:
+        raise ValueError("server: expected at least one address")
+    return [ServiceAddress(one) for one in found]
+
+
 async def exchange(
     address: ServiceAddress,
     pieces: Iterable[bytes],
@@ -57,8 +69,9 @@ async def exchange(
     """Return the response to a request: up to `end`, or up to the end of the connection.
 
     With `half_close` the service sees the end of the request. A response that is cut off is
-    returned too. Raises OSError if the service cannot be reached or sends nothing, ValueError for
-    a response of more than `most` octets, and any error of the pieces.
+    returned too. Raises `UnreachableError` without a connection, another OSError if the service
+    sends nothing, ValueError for a response of more than `most` octets, and any error of the
+    pieces.
     """
     with await _connect(address) as connection:
         sending = asyncio.create_task(_send(connection, pieces, half_close=half_close))
@@ -76,7 +89,14 @@ async def exchange(
 
 
 async def _connect(address: ServiceAddress) -> socket.socket:
-    """Return a connection; raises OSError."""
+    """Return a connection; raises `UnreachableError`."""
+    try:
+        return await _open(address)
+    except OSError as error:
+        raise UnreachableError(str(error)) from error
+
+
+async def _open(address: ServiceAddress) -> socket.socket:
     if address.startswith(UNIX):
         return await _connected(socket.AF_UNIX, address.removeprefix(UNIX))
     host, port = address.host_and_port()

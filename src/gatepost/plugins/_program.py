@@ -17,6 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, cast
 
+from gatepost.plugins._exchange import UnreachableError
+
 MOST = 65536
 _MOST_ERRORS = 500
 _IN, _OUT, _ERRORS = 0, 1, 2
@@ -96,14 +98,20 @@ async def run(
     folder: Path,
     pieces: Iterable[bytes],
 ) -> Ended:
-    """Return how a program ended; raises OSError if it cannot be started, or writes too much."""
-    transport, talk = await asyncio.get_running_loop().subprocess_exec(
-        _Run,
-        *arguments,
-        env=environment,
-        cwd=folder,
-        start_new_session=True,
-    )
+    """Return how a program ended; raises OSError if it writes too much.
+
+    Raises `UnreachableError` if it cannot be started.
+    """
+    try:
+        transport, talk = await asyncio.get_running_loop().subprocess_exec(
+            _Run,
+            *arguments,
+            env=environment,
+            cwd=folder,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise UnreachableError(str(error)) from error
     try:
         stdin = cast("asyncio.WriteTransport", transport.get_pipe_transport(_IN))
         await talk.send(stdin, pieces)

@@ -75,6 +75,28 @@ def parse_reply(octets: bytes) -> RspamdReply:
         raise ValueError("the reply is nested too deeply") from None
 
 
+class _LearnReply(msgspec.Struct):
+    error: str = ""
+
+
+# OK; or the message has been learned before.
+_LEARNED = (200, 208)
+_LEARN_DECODER = msgspec.json.Decoder(_LearnReply)
+_LONGEST_ERROR = 200
+
+
+def check_learned(status: int, octets: bytes) -> None:
+    """Raise ValueError unless a reply of the controller is that a message was learned."""
+    if status in _LEARNED:
+        return
+    try:
+        error = _LEARN_DECODER.decode(octets).error
+    except (ValueError, RecursionError):
+        error = ""
+    text = "".join(filter(str.isprintable, error))[:_LONGEST_ERROR]
+    raise ValueError(f"rspamd has not learned the message: HTTP status {status} {text}".rstrip())
+
+
 class Added(NamedTuple):
     """A field to add: its name, its value in one line, and whether it comes in front."""
 

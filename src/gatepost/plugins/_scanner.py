@@ -1,14 +1,18 @@
 """Common parts of the plugins that ask a scanner about a message: rspamd, SpamAssassin, ClamAV.
 
-If a scanner does not answer, the plugin raises
-`UnavailableError`, so that `on_error` decides: mail is deferred by default. After FAILURES failures
-in a row the scanner is not asked for PAUSE seconds; then one message tries it. Only the first
-failure and the next success are logged. A message that gets no turn in time is no failure of the
-scanner.
+If a scanner does not answer, the plugin raises `UnavailableError`, so that `on_error` decides: mail
+is deferred by default. A scanner is away if it does not accept connections, or does not answer in
+time. After FAILURES such failures in a row it is not asked for PAUSE seconds; then one message
+tries it. Only the first failure and the next success are logged. A message that gets no turn in
+time is no failure of the scanner.
+
+A failure of another kind, such as an answer that makes no sense or a connection that is closed
+early, is about one message: it pauses nothing, or a client could stop the scans of all others. One
+such failure in QUIET seconds is logged.
 
 Trusts: nothing in answers. Limits: `most` scans at the same time in each worker, each within
-`timeout`, of messages with at most `largest` octets. Senders of messages on which the scanner fails
-can cause such a pause.
+`timeout`, of messages with at most `largest` octets. Senders of messages for which the scanner
+takes too long can cause a pause.
 """
 
 import asyncio
@@ -29,10 +33,12 @@ from gatepost import (
     Transaction,
     UnavailableError,
 )
+from gatepost.plugins._exchange import UnreachableError
 from gatepost.plugins._scans import scans_of
 
 FAILURES = 3
 PAUSE = 10.0
+QUIET = 60.0
 _LONGEST = 200
 
 FoundT = TypeVar("FoundT")
@@ -75,6 +81,8 @@ class Scanner(Plugin, Generic[FoundT]):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._breaker = Breaker(FAILURES, PAUSE)
+        self._quiet_until = 0.0
+        self._omitted = 0
         self._turns = asyncio.Semaphore(self._limits.most)
 
     @property
@@ -151,12 +159,27 @@ class Scanner(Plugin, Generic[FoundT]):
         text = "".join(filter(str.isprintable, str(error)))
         problem = (text or type(error).__name__)[:_LONGEST]
         self.add(tx, "temperror", reason=problem)
-        if not isinstance(error, UnavailableError):
-            if not self._breaker.failures:
-                log = self.log_for(tx)
-                log.warning("scanner unavailable", problem=problem)
-            self._breaker.failed(self.clock.time())
+        if isinstance(error, TimeoutError | UnreachableError):
+            self._note_outage(tx, problem)
+        elif not isinstance(error, UnavailableError):
+            self._note_failure(tx, problem)
         raise UnavailableError(problem) from error
+
+    def _note_outage(self, tx: MessageTransaction, problem: str) -> None:
+        if not self._breaker.failures:
+            log = self.log_for(tx)
+            log.warning("scanner unavailable", problem=problem)
+        self._breaker.failed(self.clock.time())
+
+    def _note_failure(self, tx: MessageTransaction, problem: str) -> None:
+        """Log that one message was not scanned, unless another was just before."""
+        now = self.clock.time()
+        if now < self._quiet_until:
+            self._omitted += 1
+            return
+        log, more = self.log_for(tx), {"omitted": self._omitted} if self._omitted else {}
+        log.warning("scan failed", problem=problem, **more)
+        self._quiet_until, self._omitted = now + QUIET, 0
 
     def _succeed(self) -> None:
         if self._breaker.failures:

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 from gatepost.plugins._scanner import ScannerError
 
-Command = Literal["SYMBOLS", "HEADERS"]
+Command = Literal["SYMBOLS", "HEADERS", "TELL"]
 
 _STATUS = re.compile(rb"SPAMD/\d+\.\d+ (?P<code>\d{1,3}) (?P<word>[^\r\n]*)")
 _VERDICT = re.compile(
@@ -42,20 +42,39 @@ class Verdict(NamedTuple):
     subject: str = ""
 
 
-def request_head(command: Command, size: int, user: str) -> bytes:
-    """Return the head of a request about a message of `size` octets; `user` can be ""."""
-    named = f"User: {user}\r\n" if user else ""
-    return f"{command} SPAMC/1.5\r\nContent-length: {size}\r\n{named}\r\n".encode("ascii")
+def request_head(command: Command, size: int, user: str, **fields: str) -> bytes:
+    """Return the head of a request about a message of `size` octets; `user` can be "".
+
+    `fields` are more fields, with "_" for "-".
+    """
+    named = {"Content-length": str(size), **({"User": user} if user else {}), **fields}
+    lines = [f"{name.replace('_', '-')}: {value}\r\n" for name, value in named.items()]
+    return "".join([f"{command} SPAMC/1.5\r\n", *lines, "\r\n"]).encode("ascii")
 
 
-def parse_response(command: Command, octets: bytes) -> Verdict:
-    """Return the verdict; raises `ScannerError`."""
+def check_learned(octets: bytes) -> None:
+    """Raise `ScannerError` unless a response to TELL is that spamd has learned."""
+    head, _ = _parse_status(octets)
+    if not any(name.lower() == "didset" for name, _ in _fields(head)):
+        raise ScannerError(
+            "spamd has learned nothing: it has learned the message before, or has no Bayes"
+        )
+
+
+def _parse_status(octets: bytes) -> tuple[bytes, bytes]:
+    """Return the head and the body of a response; raises `ScannerError` for a failure."""
     head, separator, body = octets.partition(b"\r\n\r\n")
     status = _STATUS.match(head)
     if status is None or (status["code"] == b"0" and not separator):
         raise ScannerError(f"expected a response of spamd, found {octets[:80]!r}")
     if status["code"] != b"0":
         raise ScannerError(f"spamd has failed: {status['word'][:80].decode('ascii', 'replace')}")
+    return head, body
+
+
+def parse_response(command: Command, octets: bytes) -> Verdict:
+    """Return the verdict; raises `ScannerError`."""
+    head, body = _parse_status(octets)
     fields = {name.lower(): value for name, value in _fields(head.partition(b"\r\n")[2])}
     if fields.get("content-length", "0") != str(len(body)):
         raise ScannerError("the response of spamd is cut off")

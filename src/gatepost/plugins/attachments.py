@@ -201,6 +201,10 @@ class Attachments(Plugin):
         self._mark(tx, findings)
         if held:
             tx.quarantine(f"attachment: {held[0].kind.replace('_', ' ')}")
+        for one in others:
+            reaction = self._reaction(one)
+            if reaction.word == "hold":
+                return reaction.decide(reason=one.kind.replace("_", "-"))
         return None
 
     def _text(self, finding: Finding) -> str:

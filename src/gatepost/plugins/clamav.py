@@ -10,12 +10,14 @@ clamd: a message that is too large for it is one that is too large here.
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any, NamedTuple
 
 from gatepost import Decision, MessageTransaction, Reaction
-from gatepost.plugins._exchange import ServiceAddress, exchange
+from gatepost.plugins._exchange import ServiceAddress, addresses, exchange
 from gatepost.plugins._scanner import Scanner, ScannerError, ScannerOptions, content_of
+from gatepost.plugins._servers import Servers
 
 # Commands that begin with z, and their answers, end in a NUL.
 _COMMAND, _END = b"zINSTREAM\0", b"\0"
@@ -40,23 +42,29 @@ class Clamav(Scanner[Answer]):
     class Options(ScannerOptions):
         """The address of clamd, and the reactions."""
 
-        server: str = "unix:/run/clamav/clamd.ctl"
-        """The address of clamd: "unix:PATH" (its `LocalSocket`) or "HOST:PORT"."""
+        server: str | tuple[str, ...] = "unix:/run/clamav/clamd.ctl"
+        """The address of clamd: "unix:PATH" (its `LocalSocket`) or "HOST:PORT". Of several in an
+        array, the next one is asked if one does not accept connections."""
         infected: Reaction = Reaction("deny")
         """The reaction to a message with a virus."""
-        quarantine: bool = False
-        """Whether messages with a virus are held in the queue, for an administrator."""
         text: str = "Message contains a virus: {signature}"
         """The reply, with `{signature}`."""
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            ServiceAddress(self.server)
+            addresses(self.server)
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._servers = Servers(addresses(self.options.server))
 
     async def scan(self, tx: MessageTransaction) -> Answer:
         """Send the content to clamd, and read its answer."""
-        request = framed(content_of(tx))
-        return parse_answer(await exchange(ServiceAddress(self.options.server), request, end=_END))
+        return parse_answer(await self._servers.ask(partial(_scan, tx)))
+
+    def probes(self) -> Mapping[str, Callable[[], Awaitable[str]]]:
+        """Ask each clamd for its version."""
+        return {one: partial(_version, one) for one in addresses(self.options.server)}
 
     def conclude(self, tx: MessageTransaction, found: Answer) -> Decision | None:
         """Decide about a virus."""
@@ -67,11 +75,17 @@ class Clamav(Scanner[Answer]):
             return None
         reaction = self.options.infected
         self.add(tx, "infected", signature=found.signature, score=reaction.score)
-        if self.options.quarantine:
-            tx.quarantine("virus")
-            return None
         text = self.options.text.replace("{signature}", found.signature)
         return reaction.decide(text, enhanced="5.7.1", reason="virus")
+
+
+async def _version(server: ServiceAddress) -> str:
+    answer = await exchange(server, [b"zVERSION\0"], end=_END)
+    return answer.removesuffix(_END).decode("ascii", "replace")
+
+
+async def _scan(tx: MessageTransaction, server: ServiceAddress) -> bytes:
+    return await exchange(server, framed(content_of(tx)), end=_END)
 
 
 def framed(pieces: Iterable[bytes]) -> Iterator[bytes]:

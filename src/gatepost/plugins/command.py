@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from gatepost import Decision, MessageTransaction, Reaction, defer, deny, field
+from gatepost import Decision, MessageTransaction, Reaction, defer, deny, field, hold
 from gatepost.plugins._program import Ended, run
 from gatepost.plugins._scanner import Scanner, ScannerError, ScannerOptions, content_of
 
@@ -26,8 +26,8 @@ _MOST_FIELDS = 50
 _DEFAULTS = {"77": Reaction("deny"), "75": Reaction("defer")}
 
 
-Verdict = Literal["pass", "deny", "defer", "quarantine"]
-_VERDICTS: Mapping[str, Verdict] = {"deny": "deny", "defer": "defer"}
+Verdict = Literal["pass", "deny", "defer", "hold"]
+_VERDICTS: Mapping[str, Verdict] = {"deny": "deny", "defer": "defer", "hold": "hold"}
 
 
 class Answer(msgspec.Struct):
@@ -44,7 +44,7 @@ class Answer(msgspec.Struct):
 
 
 _DECODER = msgspec.json.Decoder(Answer)
-_VALUES = {"pass": "passed", "deny": "denied", "defer": "deferred", "quarantine": "held"}
+_VALUES = {"pass": "passed", "deny": "denied", "defer": "deferred", "hold": "held"}
 
 
 class Command(Scanner[Answer]):
@@ -107,10 +107,8 @@ class Command(Scanner[Answer]):
             return deny(text, enhanced="5.7.1", reason="command")
         if found.verdict == "defer":
             return defer(text, enhanced="4.7.1", reason="command")
-        if found.verdict == "quarantine":
-            tx.quarantine(self.name)
         self._add_fields(tx, found)
-        return None
+        return hold("command") if found.verdict == "hold" else None
 
     def _add_fields(self, tx: MessageTransaction, found: Answer) -> None:
         for name, value in reversed(found.add_headers.items()):

@@ -142,8 +142,9 @@ class Concurrency(Plugin):
                 decision = rule.reaction.decide(
                     "Too many simultaneous connections, try again later", reason="concurrency"
                 )
-                if decision:
+                if decision and decision.refuses:
                     await self._release(held, due)
+                if decision:
                     return decision
         return None
 

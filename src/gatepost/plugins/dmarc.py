@@ -41,9 +41,6 @@ class Dmarc(Plugin):
         """The From field is missing or wrong, or has addresses of several domains."""
         temperror: Reaction = Reaction("none")
         """The DNS does not answer."""
-        hold: bool = False
-        """Whether messages whose policy is quarantine are held in the queue, for release or removal
-        by an administrator."""
 
     async def on_message(self, tx: MessageTransaction) -> Decision | None:
         """Evaluate the message with the results of SPF and DKIM."""
@@ -61,11 +58,8 @@ class Dmarc(Plugin):
         reaction = Reaction() if ignored else getattr(self.options, outcome)
         if reaction.word == "deny" and _may_pass_later(tx):
             reaction = Reaction("defer")
-        held = self.options.hold and outcome == "quarantine" and not overridden
-        _add(tx, found, reaction.score, overridden=overridden, held=held)
+        _add(tx, found, reaction, overridden=overridden)
         self.metrics.counter("messages", result=found.result, policy=found.policy or "").inc()
-        if held:
-            tx.quarantine("dmarc")
         text = _TEXTS.get(outcome, "").format(domain=found.domain)
         return reaction.decide(text, enhanced=_ENHANCED, reason=f"dmarc-{outcome}")
 
@@ -93,10 +87,10 @@ def _may_pass_later(tx: MessageTransaction) -> bool:
 
 
 def _add(
-    tx: MessageTransaction, found: DmarcResult, score: float, *, overridden: bool, held: bool
+    tx: MessageTransaction, found: DmarcResult, reaction: Reaction, *, overridden: bool
 ) -> None:
     facts: dict[str, str | float] = {"domain": found.domain, "reason": found.reason}
-    facts |= {"organizational_domain": found.organizational_domain, "score": score}
+    facts |= {"organizational_domain": found.organizational_domain, "score": reaction.score}
     if found.policy is not None and found.record is not None:
         facts |= {"policy": found.policy, "record": found.record_domain}
         facts["published"] = _published(found.record)
@@ -107,7 +101,7 @@ def _add(
         facts["disposition"] = found.disposition
     if overridden:
         facts["override"] = "trusted forwarder (ARC)"
-    if held:
+    if reaction.word == "hold":
         facts["held"] = True
     tx.results.add("dmarc", found.result, **facts)
 

@@ -119,7 +119,7 @@ class Mime(Plugin):
         return reaction
 
     def _decide(self, found: dict[str, str]) -> Decision | None:
-        for word in ("deny", "defer"):
+        for word in ("deny", "defer", "hold"):
             for name, description in found.items():
                 reaction = self._reaction(name)
                 if reaction.word == word:

@@ -10,16 +10,17 @@ the reply.
 
 import importlib
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from importlib.util import find_spec
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from gatepost import Decision, MessageTransaction, Reaction
-from gatepost.plugins._exchange import UNIX
+from gatepost import Decision, MessageTransaction, Reaction, Secret
+from gatepost.plugins._exchange import UNIX, UnreachableError
 from gatepost.plugins._rspamd_edits import edit, sign
-from gatepost.plugins._rspamd_reply import LARGEST, RspamdReply, parse_reply
+from gatepost.plugins._rspamd_reply import LARGEST, RspamdReply, check_learned, parse_reply
 from gatepost.plugins._scanner import (
     Scanner,
     ScannerError,
@@ -27,6 +28,7 @@ from gatepost.plugins._scanner import (
     confirmed_name,
     content_of,
 )
+from gatepost.plugins._servers import Servers
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
@@ -55,8 +57,9 @@ class Rspamd(Scanner[RspamdReply]):
     class Options(ScannerOptions):
         """The address of rspamd, and what its actions cause."""
 
-        server: str = "http://127.0.0.1:11333"
-        """The URL of a normal worker of rspamd, or "unix:PATH" for its socket."""
+        server: str | tuple[str, ...] = "http://127.0.0.1:11333"
+        """The URL of a normal worker of rspamd, or "unix:PATH" for its socket. Of several in an
+        array, the next one is asked if one does not accept connections."""
         too_large: Reaction = Reaction("none")
         """The reaction to a larger message."""
         reject: Reaction = Reaction("deny")
@@ -78,48 +81,100 @@ class Rspamd(Scanner[RspamdReply]):
         """The number of points for `score` for each point of rspamd."""
         settings_id: str = ""
         """The settings that rspamd applies, by their name. It can differ by domain."""
+        controller: str = "http://127.0.0.1:11334"
+        """The URL of the controller of rspamd, or "unix:PATH" for its socket: it learns messages
+        (`gatepost queue learn`)."""
+        password: Secret = Secret("")
+        """The password of the controller, such as "file:rspamd.password". rspamd needs none from
+        clients in its `secure_ip`."""
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            endpoint(self.server)
+            endpoints(self.server)
+            endpoint(self.controller)
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         if find_spec("aiohttp") is None:
             raise ValueError("it needs the package aiohttp: pip install 'gatepost[http]'")
 
+    @cached_property
+    def _http(self) -> Any:
+        """The module, which takes long to import."""
+        return importlib.import_module("aiohttp")
+
     async def start(self) -> None:
         """Prepare the HTTP client."""
-        self._http = importlib.import_module("aiohttp")
-        self._url, socket = endpoint(self.options.server)
+        found = endpoints(self.options.server)
+        self._clients = [(url, self._make_client(socket)) for url, socket in found]
+        self._servers = Servers(self._clients)
+
+    def _make_client(self, socket: str) -> "ClientSession":
+        """Return a client for a Unix socket, or for TCP if `socket` is ""."""
         connector = (
             self._http.UnixConnector(socket, limit=0, force_close=True)
             if socket
             else self._http.TCPConnector(limit=0, force_close=True)
         )
-        self._client: ClientSession = self._http.ClientSession(
+        client: ClientSession = self._http.ClientSession(
             connector=connector,
             cookie_jar=self._http.DummyCookieJar(),
             timeout=self._http.ClientTimeout(total=None),
             auto_decompress=False,
         )
+        return client
 
     async def stop(self) -> None:
-        """Close the HTTP client."""
-        await self._client.close()
+        """Close the HTTP clients."""
+        for _, client in self._clients:
+            await client.close()
 
     async def scan(self, tx: MessageTransaction) -> RspamdReply:
         """Send the message to rspamd, and read its reply."""
+        return await self._servers.ask(partial(self._scan, tx))
+
+    async def _scan(
+        self, tx: MessageTransaction, server: tuple[str, "ClientSession"]
+    ) -> RspamdReply:
+        url, client = server
         headers = [*facts(tx), *self._settings(tx), ("Content-Length", str(tx.message.size))]
         try:
-            async with self._client.post(
-                self._url, data=_stream(tx), headers=headers, allow_redirects=False
+            async with client.post(
+                url, data=_stream(tx), headers=headers, allow_redirects=False
             ) as response:
                 if response.status != OK:
                     raise ScannerError(f"rspamd replied with the HTTP status {response.status}")
                 return parse_reply(await _read(response))
+        except self._http.ClientConnectorError as error:
+            raise UnreachableError(str(error)) from error
         except self._http.ClientError as error:
             raise ScannerError(str(error) or type(error).__name__) from error
+
+    async def on_learn(self, tx: MessageTransaction, kind: str) -> None:
+        """Let rspamd learn a message."""
+        url, socket = endpoint(self.options.controller, f"/learn{kind}")
+        headers = {"Content-Length": str(tx.message.size), "Password": str(self.options.password)}
+        try:
+            async with (
+                self._make_client(socket) as client,
+                client.post(
+                    url, data=_stream(tx), headers=headers, allow_redirects=False
+                ) as response,
+            ):
+                check_learned(response.status, await _read(response))
+        except self._http.ClientError as error:
+            raise ScannerError(str(error) or type(error).__name__) from error
+
+    def probes(self) -> Mapping[str, Callable[[], Awaitable[str]]]:
+        """Ask each rspamd for its version."""
+        found = endpoints(self.options.server, "/ping")
+        return {socket or url: partial(self._version, url, socket) for url, socket in found}
+
+    async def _version(self, url: str, socket: str) -> str:
+        async with self._make_client(socket) as client, client.get(url) as response:
+            if response.status != OK:
+                raise ScannerError(f"expected the HTTP status {OK}, found {response.status}")
+            return response.headers.get("Server", "answers")
 
     def _settings(self, tx: MessageTransaction) -> Iterator[tuple[str, str]]:
         yield "MTA-Name", self.server.hostname
@@ -140,7 +195,7 @@ class Rspamd(Scanner[RspamdReply]):
         self._record(tx, found, reaction.score + options.weight * (found.score or 0.0))
         text = (found.text or text)[:_LONGEST]
         decision = reaction.decide(text, reason=_word(found.action))
-        if decision is None:
+        if decision is None or not decision.refuses:
             problems = [*edit(tx.message, found, options.spam_header), *sign(tx.message, found)]
             if problems:
                 log = self.log_for(tx)
@@ -177,17 +232,25 @@ def _word(action: str) -> str:
     return _NO_WORD.sub("-", action.lower()).strip("-._0123456789")[:60] or "other"
 
 
-def endpoint(server: str) -> tuple[str, str]:
-    """Return the URL of the check protocol, and the path of the Unix socket, "" without one.
+def endpoint(server: str, path: str = PATH) -> tuple[str, str]:
+    """Return the URL of a path, and the path of the Unix socket, "" without one.
 
     Raises ValueError for a server that is neither a URL nor "unix:PATH".
     """
     if server.startswith(UNIX + "/"):
-        return f"http://localhost{PATH}", server.removeprefix(UNIX)
+        return f"http://localhost{path}", server.removeprefix(UNIX)
     parts = urlsplit(server)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
         raise ValueError(f'expected "http://HOST:PORT" or "{UNIX}PATH", found {server!r}')
-    return f"{parts.scheme}://{parts.netloc}{PATH}", ""
+    return f"{parts.scheme}://{parts.netloc}{path}", ""
+
+
+def endpoints(servers: str | Sequence[str], path: str = PATH) -> list[tuple[str, str]]:
+    """Return the same for each server; raises ValueError also without any."""
+    found = [servers] if isinstance(servers, str) else servers
+    if not found:
+        raise ValueError("server: expected at least one address")
+    return [endpoint(one, path) for one in found]
 
 
 def facts(tx: MessageTransaction) -> Iterator[tuple[str, str]]:

@@ -1,13 +1,13 @@
 """Decide by the sum of the points that other plugins give (score).
 
 Plugins add results with points to `tx.results`, such as `dnsbl` and `spf`. This plugin adds them up
-and refuses, defers or marks the message.
+and refuses, defers, holds or marks the message.
 """
 
 from collections.abc import Iterator
 from typing import Literal
 
-from gatepost import Decision, MessageTransaction, Plugin, Recipient, Transaction, defer, deny
+from gatepost import Decision, MessageTransaction, Plugin, Recipient, Transaction, defer, deny, hold
 
 Stage = Literal["rcpt", "data", "message"]
 
@@ -34,6 +34,8 @@ class Score(Plugin):
         """The number of points from which a message is refused."""
         defer: float = 0.0
         """The number of points from which a message is deferred."""
+        hold: float = 0.0
+        """The number of points from which a message is held in the queue."""
         mark: float = 5.0
         """The number of points from which a message gets `mark_header` with the value YES."""
         stages: tuple[Stage, ...] = ("rcpt", "data", "message")
@@ -45,7 +47,7 @@ class Score(Plugin):
         """A header field with the points and who gave them, such as "X-Spam-Score"; "" for none."""
 
         def __post_init__(self) -> None:
-            if min(self.deny, self.defer, self.mark) < 0:
+            if min(self.deny, self.defer, self.hold, self.mark) < 0:
                 raise ValueError("expected thresholds of 0 or more points")
 
     def on_rcpt(self, tx: Transaction, _rcpt: Recipient) -> Decision | None:
@@ -59,7 +61,7 @@ class Score(Plugin):
     def on_message(self, tx: MessageTransaction) -> Decision | None:
         """Decide with all points; add the header fields to a message that is accepted."""
         decision = self._decide(tx, "message")
-        if decision is None:
+        if decision is None or not decision.refuses:
             self._mark(tx)
         return decision
 
@@ -72,7 +74,7 @@ class Score(Plugin):
                 self.metrics.counter("refused", stage=stage).inc()
                 names = ", ".join(self._against(tx))
                 return refuse(f"Message looks like spam: {names}", reason="score")
-        return None
+        return hold("score") if 0 < self.options.hold <= score else None
 
     def _against(self, tx: Transaction) -> Iterator[str]:
         """Yield the names of the results with points, the most points first."""

@@ -9,14 +9,24 @@ those of all scanners. Each scan has a connection of its own, as the protocol re
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from email.utils import format_datetime
+from functools import partial
+from itertools import chain
 from string import Formatter
+from typing import Any
 
-from gatepost import Decision, MessageTransaction, Reaction, Recipient, Size, deny
-from gatepost.plugins._exchange import ServiceAddress, exchange
-from gatepost.plugins._scanner import Scanner, ScannerOptions, confirmed_name, content_of
-from gatepost.plugins._spamd import Command, Verdict, parse_response, request_head
+from gatepost import Decision, MessageTransaction, Reaction, Recipient, Size, deny, hold
+from gatepost.plugins._exchange import ServiceAddress, addresses, exchange
+from gatepost.plugins._scanner import (
+    Scanner,
+    ScannerError,
+    ScannerOptions,
+    confirmed_name,
+    content_of,
+)
+from gatepost.plugins._servers import Servers
+from gatepost.plugins._spamd import Command, Verdict, check_learned, parse_response, request_head
 
 # The response to HEADERS has the header block of the message.
 _LONGEST_RESPONSE = 4 * 1024 * 1024
@@ -26,6 +36,7 @@ _USER = re.compile(r"[!-~]{1,320}")
 _UNSAFE = re.compile(r"[^A-Za-z0-9.:_\[\]-]")
 _UNSAFE_IN_PATH = re.compile(r"[^!-;=?-~]")
 _SPAM_FIELD = "x-spam-"
+_PONG = re.compile(rb"SPAMD/\d+\.\d+ 0 PONG\b")
 
 
 class Spamassassin(Scanner[Verdict]):
@@ -36,14 +47,18 @@ class Spamassassin(Scanner[Verdict]):
     class Options(ScannerOptions):
         """The address of spamd, and what its verdict causes."""
 
-        server: str = "127.0.0.1:783"
-        """The address of spamd: "HOST:PORT" or "unix:PATH"."""
+        server: str | tuple[str, ...] = "127.0.0.1:783"
+        """The address of spamd: "HOST:PORT" or "unix:PATH". Of several in an array, the next one is
+        asked if one does not accept connections."""
         largest: Size = Size("512KiB")
         """The size of the largest message that is scanned."""
         too_large: Reaction = Reaction("none")
         """The reaction to a larger message."""
         deny: float = 10.0
         """The number of points of SpamAssassin from which a message is refused; 0 for none."""
+        hold: float = 0.0
+        """The number of points of SpamAssassin from which a message is held in the queue; 0 for
+        none."""
         mark: bool = True
         """Whether the X-Spam- fields and the subject of SpamAssassin are put into the message."""
         weight: float = 0.0
@@ -56,27 +71,42 @@ class Spamassassin(Scanner[Verdict]):
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            ServiceAddress(self.server)
+            addresses(self.server)
             _check_user(self.user)
-            if self.deny < 0:
-                raise ValueError("deny: expected 0 or more points")
+            if min(self.deny, self.hold) < 0:
+                raise ValueError("deny, hold: expected 0 or more points")
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._servers = Servers(addresses(self.options.server))
 
     async def scan(self, tx: MessageTransaction) -> Verdict:
         """Send the message to spamd, and read its response."""
         command: Command = "HEADERS" if self.options.mark else "SYMBOLS"
-        response = await exchange(
-            ServiceAddress(self.options.server),
-            self._request(tx, command),
-            half_close=True,
-            most=_LONGEST_RESPONSE,
-        )
+        response = await self._exchange(lambda: self._request(tx, command))
         return parse_response(command, response)
+
+    async def _exchange(self, request: Callable[[], Iterable[bytes]]) -> bytes:
+        """Return the response of the first server that accepts a connection."""
+        return await self._servers.ask(
+            lambda server: exchange(server, request(), half_close=True, most=_LONGEST_RESPONSE)
+        )
 
     def _request(self, tx: MessageTransaction, command: Command) -> Iterator[bytes]:
         front = trace(tx, self.server.hostname)
         size = len(front) + tx.message.size
         yield request_head(command, size, _user(self.options.user, tx.recipients)) + front
         yield from content_of(tx)
+
+    async def on_learn(self, tx: MessageTransaction, kind: str) -> None:
+        """Let spamd learn a message; it must permit that (`spamd --allow-tell`)."""
+        user = _user(self.options.user, tx.recipients)
+        head = request_head("TELL", tx.message.size, user, Message_class=kind, Set="local")
+        check_learned(await self._exchange(lambda: chain([head], content_of(tx))))
+
+    def probes(self) -> Mapping[str, Callable[[], Awaitable[str]]]:
+        """Ask each spamd whether it answers; it does not report its version."""
+        return {one: partial(ping, one) for one in addresses(self.options.server)}
 
     def conclude(self, tx: MessageTransaction, found: Verdict) -> Decision | None:
         """Refuse or mark a message."""
@@ -88,7 +118,7 @@ class Spamassassin(Scanner[Verdict]):
             return deny(self.options.text, enhanced="5.7.1", reason="spam")
         if self.options.mark:
             self._mark(tx, found)
-        return None
+        return hold("spam") if 0 < self.options.hold <= found.points else None
 
     def _mark(self, tx: MessageTransaction, found: Verdict) -> None:
         try:
@@ -96,6 +126,14 @@ class Spamassassin(Scanner[Verdict]):
         except ValueError as error:
             log = self.log_for(tx)
             log.warning("field not edited", problem=str(error)[:_LONGEST])
+
+
+async def ping(server: ServiceAddress) -> str:
+    """Return the answer of spamd to PING; raises OSError or `ScannerError`."""
+    answer = await exchange(server, [b"PING SPAMC/1.5\r\n\r\n"], half_close=True)
+    if not _PONG.match(answer):
+        raise ScannerError(f"expected PONG, found {answer[:80]!r}")
+    return answer.decode("ascii", "replace")
 
 
 def mark(tx: MessageTransaction, found: Verdict) -> None:

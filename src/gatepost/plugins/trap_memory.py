@@ -193,7 +193,7 @@ class TrapMemory(Plugin):
             if decision is not None:
                 return decision
         decision = options.marked.decide("Message refused by local policy", reason="trap-memory")
-        if decision is None and options.header:
+        if options.header and (decision is None or not decision.refuses):
             tx.message.add_header(options.header, f"hit {_age(sender.recall.age or 0)} ago")
         return decision
 

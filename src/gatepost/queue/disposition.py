@@ -18,7 +18,7 @@ from gatepost.delivery.senders import by_sender
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
-from gatepost.model.session import Recipient, Transaction
+from gatepost.model.session import Hold, Recipient, Transaction
 from gatepost.queue.delivery_attempt import AttemptOutcome
 from gatepost.queue.dsn.compose import DsnComposer, RecipientStatus, reported_message
 from gatepost.queue.dsn.notify import SuccessActions, may_notify
@@ -77,12 +77,12 @@ class Disposition:
         failures: Mapping[Recipient, DeliveryError],
         now: float,
         *,
-        hold: str = "",
+        hold: Hold | None = None,
     ) -> list[NewMessage]:
         """Return the messages to store for a message that arrives, DSNs included.
 
-        `failures` are the recipients that have been tried before, each with its error. With `hold`,
-        a reason, all others are held. Each sender that plugins have set has a message of its own.
+        `failures` are the recipients that have been tried before, each with its error. With `hold`
+        all others are held. Each sender that plugins have set has a message of its own.
         """
         return [
             new
@@ -100,17 +100,19 @@ class Disposition:
         failures: Mapping[Recipient, DeliveryError],
         now: float,
         *,
-        hold: str,
+        hold: Hold | None,
     ) -> list[NewMessage]:
         expires, event = self._times(facts, now)
+        if hold is not None:
+            self._recorder.quarantined(facts, recipients, hold)
         failed = [
             _failed(recipient_facts(one), failures[one])
             for one in recipients
             if one in failures and failures[one].permanent
         ]
         queued = [
-            NewRecipient(recipient_facts(one), "", None, reason=hold)
-            if hold
+            _held(recipient_facts(one), hold, now)
+            if hold is not None
             else self._new_recipient(facts, one, failures.get(one), now)
             for one in recipients
             if one not in failures or not failures[one].permanent
@@ -284,6 +286,10 @@ class Disposition:
             record = self._recorder.bounced if bounces else self._recorder.held
             record(facts, one.facts, one.reply, one.reason)
         return self._dsn.compose("failed", facts, original, failed, now)
+
+
+def _held(facts: RecipientFacts, hold: Hold, now: float) -> NewRecipient:
+    return NewRecipient(facts, "", None, reason=hold.reason, holder=hold.by, held=now)
 
 
 def _may_bounce(facts: MessageFacts, recipient: RecipientFacts) -> bool:

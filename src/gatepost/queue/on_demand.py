@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.message import Message
-from gatepost.model.session import Recipient, Transaction
+from gatepost.model.session import Hold, Recipient, Transaction
 from gatepost.queue.dsn.notify import SuccessActions
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class QueueOnDemand:
         message: Message,
         failures: Mapping[Recipient, DeliveryError] | None = None,
         *,
-        hold: str = "",
+        hold: Hold | None = None,
     ) -> None:
         """Store a message for recipients; see `Queue.put`."""
         await (await self._queue()).put(tx, recipients, message, failures, hold=hold)

@@ -16,15 +16,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gatepost.config import schema
+from gatepost.config.quarantine import QuarantineConfig
 from gatepost.delivery.routes import Router
 from gatepost.delivery.target import DeliveryError
 from gatepost.log.logger import get_logger
 from gatepost.model.message import Message
-from gatepost.model.session import Recipient, Transaction
+from gatepost.model.session import Hold, Recipient, Transaction
 from gatepost.plugin.clock import Clock
+from gatepost.queue.administration import Administration
 from gatepost.queue.disposition import Disposition
 from gatepost.queue.dsn.compose import AddedFields, DsnComposer
 from gatepost.queue.dsn.notify import SuccessActions
+from gatepost.queue.quarantine import Quarantine
 from gatepost.queue.recorder import DeliveryLog, DeliveryRecorder
 from gatepost.queue.recovery import Recovery
 from gatepost.queue.routing import QueueRouter
@@ -50,6 +53,9 @@ ADOPT = 3
 Accept = Callable[[float], Sequence[NewMessage]]
 
 _log = get_logger("gatepost.queue")
+
+
+_USUAL = QuarantineConfig()
 
 
 class OpenFile(NamedTuple):
@@ -79,6 +85,7 @@ class Queue:
         hostname: str,
         subaddress: str,
         is_local: Callable[[str], bool],
+        quarantine: QuarantineConfig = _USUAL,
         recorder: DeliveryRecorder | None = None,
         added_fields: AddedFields = lambda _dsn: (),
         interval: float | None = TICK,
@@ -88,6 +95,9 @@ class Queue:
         recorder = recorder or DeliveryLog()
         routes = QueueRouter(router, is_local)
         dsn = DsnComposer(policy, routes, recorder, added_fields)
+        self._quarantine = Quarantine(quarantine)
+        self._recorder = recorder
+        self._expire = config.expire
         self._folder = folder
         self._router = routes
         self._clock = clock
@@ -141,15 +151,17 @@ class Queue:
         message: Message,
         failures: Mapping[Recipient, DeliveryError] | None = None,
         *,
-        hold: str = "",
+        hold: Hold | None = None,
     ) -> Awaitable[None]:
         """Store a message for recipients of a transaction; it is durable after the wait.
 
         Starts the queue if necessary. `failures` are recipients that have been tried before:
         temporary failures are retried later; permanent ones are reported to the sender, or held.
-        With `hold`, a reason, all are held until the administrator releases them.
+        With `hold` all are held until the administrator releases them.
         Raises `DeliveryError`, and then stores nothing.
         """
+        if hold is not None:
+            self._quarantine.admit(message.full_size)
         return self._post(
             lambda now: self._disposition.accept(
                 tx, recipients, message, failures or {}, now, hold=hold
@@ -200,7 +212,16 @@ class Queue:
             claimed.release()
             raise
         spool = SpoolAccess(start_writer(store, self._opener.replace))
-        runner = Runner(spool, self.throttle, self._disposition, self._router, self._clock)
+        runner = Runner(
+            spool,
+            self.throttle,
+            self._disposition,
+            self._router,
+            self._clock,
+            administration=Administration(
+                spool.writer, self._quarantine, self._recorder, self._expire
+            ),
+        )
         runner.start()
         recovery = Recovery(claimed.path, spool.writer, runner.wake)
         recovery.start()

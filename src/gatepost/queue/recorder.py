@@ -12,6 +12,8 @@ from structlog.typing import FilteringBoundLogger
 from gatepost.delivery.target import DeliveryError
 from gatepost.log.listed import listed
 from gatepost.log.logger import get_logger
+from gatepost.model.session import Hold, Recipient
+from gatepost.queue.spool.changes import Change
 from gatepost.queue.spool.records import MessageFacts, RecipientFacts
 
 
@@ -35,6 +37,12 @@ class DeliveryRecorder:
 
     def held(self, facts: MessageFacts, recipient: RecipientFacts, reply: str, reason: str) -> None:
         """Record a recipient that has failed; it is held, because the sender may not get a DSN."""
+
+    def quarantined(self, facts: MessageFacts, recipients: Sequence[Recipient], hold: Hold) -> None:
+        """Record a message that a plugin or the core holds for all its recipients."""
+
+    def changed(self, change: Change) -> None:
+        """Record what an administrator has done with a message, or its end in quarantine."""
 
     def message_damaged(self, facts: MessageFacts, problem: str) -> None:
         """Record a message that is held because its content in the spool is damaged."""
@@ -81,6 +89,27 @@ class DeliveryLog(DeliveryRecorder):
         """Log a held recipient."""
         self._queue_log.warning("held", **_failure(facts, recipient, reply, reason))
 
+    def quarantined(self, facts: MessageFacts, recipients: Sequence[Recipient], hold: Hold) -> None:
+        """Log a message in quarantine."""
+        if self._queue_log.is_enabled_for(logging.INFO):
+            addresses = listed("recipients", [one.address for one in recipients])
+            sender = str(facts.reverse_path)
+            self._queue_log.info(
+                "quarantined", ref=facts.id, sender=sender, **addresses, **_as_fields(hold)
+            )
+
+    def changed(self, change: Change) -> None:
+        """Log a change of an administrator."""
+        self._queue_log.info(
+            "queue changed",
+            change=change.kind,
+            ref=change.ref,
+            sender=change.sender,
+            **listed("recipients", change.recipients),
+            **({"by": change.author} if change.author else {}),
+            detail=change.detail,
+        )
+
     def message_damaged(self, facts: MessageFacts, problem: str) -> None:
         """Log a damaged message."""
         self._queue_log.error("damaged message held", ref=facts.id, problem=problem)
@@ -88,6 +117,10 @@ class DeliveryLog(DeliveryRecorder):
     def dsn_not_queued(self, ref: str, problem: str) -> None:
         """Log a DSN that could not be queued."""
         self._queue_log.warning("DSN not queued", ref=ref, detail=problem)
+
+
+def _as_fields(hold: Hold) -> dict[str, str]:
+    return {"reason": hold.reason, "plugin": hold.by}
 
 
 def _failure(

@@ -9,7 +9,9 @@ from gatepost.delivery.target import DeliveryError
 from gatepost.ledger import records as r
 from gatepost.ledger.limits import MAX_LISTED, text
 from gatepost.ledger.privacy import Privacy
+from gatepost.model.session import Hold, Recipient
 from gatepost.queue.recorder import DeliveryRecorder
+from gatepost.queue.spool.changes import Change
 from gatepost.queue.spool.records import MessageFacts, RecipientFacts
 
 Keep = Callable[[r.Record], None]
@@ -53,6 +55,20 @@ class DeliveryRecordMaker(DeliveryRecorder):
         self._results.held(facts, recipient, reply, reason)
         self._attempt(facts, "", "held", [recipient], (reply, reason))
 
+    def quarantined(self, facts: MessageFacts, recipients: Sequence[Recipient], hold: Hold) -> None:
+        """Make the record of a message in quarantine."""
+        self._results.quarantined(facts, recipients, hold)
+        why = f"{hold.reason} ({hold.by})"
+        addresses = [str(one.address) for one in recipients]
+        self._keep_record("quarantined", facts.id, addresses, facts.reverse_path, detail=text(why))
+
+    def changed(self, change: Change) -> None:
+        """Make the record of a change."""
+        self._results.changed(change)
+        why = " ".join(filter(None, [change.detail, change.author and f"by {change.author}"]))
+        who = change.recipients, change.sender
+        self._keep_record(change.kind, change.ref, *who, detail=text(why))
+
     def message_damaged(self, facts: MessageFacts, problem: str) -> None:
         """Make the record of a damaged message."""
         self._results.message_damaged(facts, problem)
@@ -72,17 +88,39 @@ class DeliveryRecordMaker(DeliveryRecorder):
         why: tuple[str, str] = ("", ""),
     ) -> None:
         """Make the record of an attempt; `why` is the reply and the detail of a failure."""
+        addresses = [str(one.address) for one in recipients]
+        self._keep_record(
+            result,
+            facts.id,
+            addresses,
+            facts.reverse_path,
+            destination,
+            reply=text(why[0]),
+            detail=text(why[1]),
+        )
+
+    def _keep_record(
+        self,
+        result: r.Attempt,
+        ref: str,
+        recipients: Sequence[str],
+        sender: object,
+        destination: str = "",
+        *,
+        reply: str = "",
+        detail: str = "",
+    ) -> None:
         address = self._privacy.address
         self._keep(
             r.Delivery(
                 self._time(),
-                facts.id,
+                ref,
                 destination,
                 result,
-                [address(str(one.address)) for one in recipients[:MAX_LISTED]],
+                list(map(address, recipients[:MAX_LISTED])),
                 len(recipients),
-                text(why[0]),
-                text(why[1]),
-                address(str(facts.reverse_path)),
+                reply,
+                detail,
+                address(str(sender)),
             )
         )

@@ -29,6 +29,7 @@ from gatepost.log.render import format_traceback
 from gatepost.net.inline import UNFINISHED, finish, first_step, need_task
 from gatepost.plugin.clock import Clock
 from gatepost.queue.active import ActiveJobs
+from gatepost.queue.administration import Administration
 from gatepost.queue.delivery_attempt import AttemptOutcome, attempt
 from gatepost.queue.disposition import Disposition
 from gatepost.queue.ready import Ready, ReadyQueue
@@ -61,8 +62,11 @@ class Runner:
         disposition: Disposition,
         router: QueueRouter,
         clock: Clock,
+        *,
+        administration: Administration,
     ) -> None:
         self.spool = spool
+        self._administration = administration
         self._throttle = throttle
         self._disposition = disposition
         self._router = router
@@ -183,6 +187,8 @@ class Runner:
         if self._is_ticked or self._is_absorb_due:
             await self._absorb()
         now = self._clock.time()
+        if self._is_ticked and await self._administration.visit(now):
+            self._look_for_more()
         await self._start_due(now)
         if self._is_ticked:
             self._is_ticked = False

@@ -10,7 +10,7 @@ from gatepost.delivery.target import DeliveryError
 from gatepost.model.decision import Decision, accept
 from gatepost.model.message import Message
 from gatepost.model.message_transaction import MessageTransaction
-from gatepost.model.session import Recipient, Transaction, chosen_sender
+from gatepost.model.session import Hold, Recipient, Transaction, chosen_sender
 from gatepost.plugin.base import Plugin
 
 
@@ -61,12 +61,13 @@ class MemorySpool:
         message: Message,
         failures: Mapping[Recipient, DeliveryError] | None = None,
         *,
-        hold: str = "",
+        hold: Hold | None = None,
     ) -> None:
         """Keep a message."""
         del recipients, failures
         made = msgspec.structs.replace(tx, message=message)
-        (self._held if hold else self.submitted).append(received_message(made, hold))
+        quarantined = "" if hold is None else hold.reason
+        (self._held if hold else self.submitted).append(received_message(made, quarantined))
 
 
 class Capture(Plugin):

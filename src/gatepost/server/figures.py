@@ -98,6 +98,8 @@ class Figures:
             certificates=[_certificate(one) for one in self._certificates],
             queue=measured.depth.destinations,
             oldest=measured.depth.oldest,
+            quarantined=measured.depth.quarantined,
+            quarantine_octets=measured.depth.octets,
             hooks=list(plugins.hook_times()),
             plugins=[one for one, _ in zip(plugins.series(), range(MOST_SERIES), strict=False)],
         )

@@ -61,6 +61,7 @@ from gatepost.session.dialect import DIALECTS
 from gatepost.session.recorder import Recorder
 from gatepost.session.recording import fan_out
 from gatepost.session.setup import Setup
+from gatepost.session.submission import Submission
 from gatepost.store.store import OpenedStore
 from gatepost.tables.table import Table
 
@@ -221,6 +222,8 @@ class Server:
             watcher.start()
             stack.push_async_callback(watcher.stop)
             await self._run_queue(setup, stack)
+            if self._config.quarantine.digest:
+                self._run_digest(setup, store, stack)
             pairs = await self._certificates(stack)
             tls = {kind: ListenerTls(kind, pairs) for kind in kinds_of(self._config) if pairs}
             connections = Connections(setup, self._config.smtp, slot=self._slot)
@@ -290,6 +293,22 @@ class Server:
                 await queue.start()
             except (OSError, sqlite3.Error, VersionError) as error:
                 raise SetupError([f"{folder}: the spool cannot be used: {error}"]) from error
+
+    def _run_digest(self, setup: Setup, store: OpenedStore, stack: AsyncExitStack) -> None:
+        """Send the list of messages in quarantine once a day."""
+        from gatepost.server.digest import Digest  # noqa: PLC0415 - most servers do not use it
+
+        digest = Digest(
+            self._config.quarantine,
+            self._config.data_dir / "spool",
+            setup.hostname,
+            clock=setup.clock,
+            outbox=Submission(setup),
+            store=store.scope("quarantine"),
+        )
+        task = asyncio.create_task(digest.run(), name="digest of the quarantine")
+        stack.push_async_callback(asyncio.wait, [task])
+        stack.callback(task.cancel)
 
     async def _certificates(self, stack: AsyncExitStack) -> Sequence[KeyPair]:
         """Return the certificates of all listeners; the files are watched.
@@ -371,6 +390,7 @@ def _make_queue(config: Config, folder: Path, setup: Setup) -> "Queue":
         hostname=setup.hostname,
         subaddress=setup.subaddress,
         is_local=setup.is_local,
+        quarantine=config.quarantine,
         recorder=setup.recorder,
         added_fields=setup.plugins.fields_of_own_mail,
     )

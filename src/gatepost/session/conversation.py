@@ -12,7 +12,7 @@ from gatepost.model.actions import Actions
 from gatepost.model.facts import set_fact
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
-from gatepost.model.session import Session, Transaction
+from gatepost.model.session import Hold, Session, Transaction
 from gatepost.session.content.collector import HeaderCollector
 from gatepost.session.content.scan import HeaderScan
 from gatepost.session.dialect import Dialect
@@ -60,7 +60,7 @@ class Conversation:
     every hook. `notified` are the notifications for which plugins have methods. While content
     arrives, `headers` collects the header block if a plugin reads it, and `refusal` is the reply to
     the end of the message once it is certain. `scan` reads the header block of every message until
-    its end. `held` is why the message is held instead of refused, "" if it is not. `errors` and
+    its end. `held` is why the message is held instead of refused, None if it is not. `errors` and
     `idle_commands` count towards the limits of their names, and start again with each message.
     `began` is the time at which plugins were asked about the hook that is being decided, else 0.
     `unrecorded` are the ended transactions whose trap hits are not recorded yet.
@@ -111,7 +111,7 @@ class Conversation:
         self.headers: HeaderCollector | None = None
         self.scan: HeaderScan | None = None
         self.refusal: Reply | None = None
-        self.held = ""
+        self.held: Hold | None = None
         self.errors = 0
         self.idle_commands = 0
         self.began = 0.0
@@ -149,7 +149,7 @@ class Conversation:
         utf8 = "SMTPUTF8" in tx.params
         message = Message(limits.memory_per_message, setup.folder, limits.message_size, utf8)
         set_fact(tx, "message", message)
-        self.refusal, self.held = None, ""
+        self.refusal, self.held = None, None
         read = "headers" in self.chains
         self.headers = HeaderCollector(limits.header_size) if read else None
         completes = self.completes and self.session.auth is not None
@@ -159,7 +159,10 @@ class Conversation:
         """Return what plugins do in a new transaction, None if none of them has a hook."""
         if not self.chains:
             return None
-        return Actions(self.setup.destinations, each=self.dialect.replies_each)
+        acting = Actions(self.setup.destinations, each=self.dialect.replies_each)
+        if self.session.held is not None:
+            acting.hold(self.session.held)
+        return acting
 
     async def reset(self) -> None:
         """Drop the open transaction, if there is one, and notify plugins."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from gatepost.model.reply import Reply
-from gatepost.model.session import Recipient, Transaction
+from gatepost.model.session import Hold, Recipient, Transaction
 from gatepost.plugin.chain import Answer
 from gatepost.session import answers, rules
 from gatepost.session import replies as r
@@ -41,7 +41,7 @@ class Dialect(NamedTuple):
     rcpt_rule: Callable[[Setup, Transaction, Recipient], answers.Ruling]
     hand_over: Callable[[Setup, Transaction], Result]
     trap_rule: Callable[[TrapRule, Transaction], Answer | None] = rules.trap_rule
-    hold: Callable[[Setup, Transaction, str], Result] = quarantine
+    hold: Callable[[Setup, Transaction, Hold], Result] = quarantine
     taken: Callable[[Setup, Transaction], Result] = taken
     with_names: WithNames | None = None
     replies_each: bool = False

@@ -25,7 +25,7 @@ import msgspec
 from gatepost.model.headers import places
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
-from gatepost.model.session import Transaction, chosen_sender
+from gatepost.model.session import Hold, Transaction, chosen_sender
 from gatepost.session.handover import accepted
 from gatepost.session.setup import Setup
 from gatepost.wire.milter.changes import Changes, Field
@@ -43,9 +43,9 @@ def hand_back(_setup: Setup, tx: Transaction) -> Reply:
     return _with(tx, changes_of(tx))
 
 
-def hold_there(_setup: Setup, tx: Transaction, reason: str) -> Reply:
+def hold_there(_setup: Setup, tx: Transaction, hold: Hold) -> Reply:
     """Return the reply that lets the mail server hold the message."""
-    return _with(tx, msgspec.structs.replace(changes_of(tx), quarantine=reason))
+    return _with(tx, msgspec.structs.replace(changes_of(tx), quarantine=hold.reason))
 
 
 def taken_from(_setup: Setup, tx: Transaction) -> Reply:

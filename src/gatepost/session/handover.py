@@ -36,7 +36,7 @@ from gatepost.delivery.target import Delivery, DeliveryError, Failures
 from gatepost.model.fact_list import FactList
 from gatepost.model.facts import keep, set_fact
 from gatepost.model.reply import RecipientReplies, Reply
-from gatepost.model.session import Recipient, Transaction
+from gatepost.model.session import Hold, Recipient, Transaction
 from gatepost.net.inline import need_task
 from gatepost.queue.dsn.notify import Action, SuccessActions, is_requested, success_actions
 from gatepost.session.setup import Setup
@@ -150,10 +150,10 @@ async def _spool_added(
             del failed[one]
 
 
-async def quarantine(setup: Setup, tx: Transaction, reason: str) -> Reply:
+async def quarantine(setup: Setup, tx: Transaction, hold: Hold) -> Reply:
     """Hold the message for every recipient; return the reply to the end of the message."""
     try:
-        await _spool(setup, tx, dict.fromkeys(tx.recipients), reason)
+        await _spool(setup, tx, dict.fromkeys(tx.recipients), hold)
     except DeliveryError as error:
         return _not_delivered(setup, tx, dict.fromkeys(tx.recipients, error))
     return _in_full(tx)
@@ -244,14 +244,17 @@ def _may_queue(route: Route, failures: Failures) -> bool:
 
 
 async def _spool(
-    setup: Setup, tx: Transaction, rest: Mapping[Recipient, DeliveryError | None], hold: str = ""
+    setup: Setup,
+    tx: Transaction,
+    rest: Mapping[Recipient, DeliveryError | None],
+    hold: Hold | None = None,
 ) -> None:
     """Put recipients into the queue, with their failures so far; raises `DeliveryError`.
 
-    With `hold`, a reason, they are held there.
+    With `hold` they are held there.
     """
     failures = {rcpt: error for rcpt, error in rest.items() if error is not None}
-    spool = setup.spool if hold else setup.queue
+    spool = setup.queue if hold is None else setup.spool
     if spool is None or tx.message is None:
         no_queue = DeliveryError("The message could not be stored", detail="the queue does not run")
         raise next(iter(failures.values()), no_queue)

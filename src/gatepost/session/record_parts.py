@@ -179,16 +179,22 @@ _PRISTINE: Final = TrapClass.PRISTINE.value
 _OPEN: Final = r.Answer("", "", "accept")
 _ACCEPT: Final = Verdict.ACCEPT
 _DENY: Final = Verdict.DENY
+_DEFER: Final = Verdict.DEFER
 _RESULTS: Final[dict[r.Verdict, r.Result]] = {
     "accept": "accepted",
     "deny": "refused",
     "defer": "deferred",
+    "hold": "accepted",
 }
 
 
 def verdict_word(verdict: Verdict) -> r.Verdict:
     """Return the value of a verdict; the attribute of an enumeration takes ten times as long."""
-    return "deny" if verdict is _DENY else "accept" if verdict is _ACCEPT else "defer"
+    if verdict is _DENY:
+        return "deny"
+    if verdict is _ACCEPT:
+        return "accept"
+    return "defer" if verdict is _DEFER else "hold"
 
 
 def verdict_of(reply: Reply) -> r.Verdict:

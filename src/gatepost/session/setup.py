@@ -16,7 +16,7 @@ from gatepost.delivery.target import DeliveryError
 from gatepost.lists.addresses import ListSource
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
-from gatepost.model.session import Recipient, Transaction
+from gatepost.model.session import Hold, Recipient, Transaction
 from gatepost.plugin.clock import Clock
 from gatepost.plugin.host import PluginHost
 from gatepost.plugin.lookups import Lookups
@@ -39,7 +39,7 @@ class Spool(Protocol):
         message: Message,
         failures: Mapping[Recipient, DeliveryError] | None = None,
         *,
-        hold: str = "",
+        hold: Hold | None = None,
     ) -> Awaitable[None]:
         """Store a message for recipients; raises `DeliveryError`, perhaps when awaited."""
 

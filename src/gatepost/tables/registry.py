@@ -45,6 +45,13 @@ TYPES: Final[Mapping[str, TableType]] = {
     "qmail": TableType(PATH, f"{_TYPES}.qmail:QmailTable"),
     "cdb": TableType(PATH, f"{_TYPES}.cdb_file:CdbTable", needs="cdbx", extra="cdb"),
     "lmdb": TableType(PATH, f"{_TYPES}.lmdb_file:LmdbTable", needs="lmdb", extra="lmdb"),
+    "sql": TableType("NAME", f"{_TYPES}.sql:SqlTable", "sql", "sqlalchemy", "sql"),
+    "ldap": TableType("NAME", f"{_TYPES}.ldap:LdapTable", "ldap", "ldap3", "ldap"),
+    "redis": TableType("NAME", f"{_TYPES}.redis:RedisTable", "redis", "redis", "redis"),
+    "http": TableType("NAME", f"{_TYPES}.http:HttpTable", "http", "aiohttp", "http"),
+    "dovecot": TableType("unix:PATH", f"{_TYPES}.dovecot:DovecotTable"),
+    "socketmap": TableType("unix:PATH:MAP", f"{_TYPES}.socketmap:SocketmapTable"),
+    "tcp": TableType("HOST:PORT", f"{_TYPES}.tcp:TcpServerTable"),
 }
 
 

@@ -35,6 +35,16 @@ _END: Final = b"\n\n"
 _BREAKS: Final = re.compile("[\\0\\n]")
 
 
+class HoldReply(Reply):
+    """A reply that accepts, and lets the mail server hold the message for a reason."""
+
+    __slots__ = ("reason",)
+
+    def __init__(self, reply: Reply, reason: str) -> None:
+        super().__init__(reply.code, reply.text, reply.enhanced)
+        self.reason = reason
+
+
 class Request(Event, frozen=True):
     """A request, by attribute. Answer with a reply, as to the SMTP command that it is about."""
 
@@ -124,16 +134,21 @@ def answer(reply: Reply) -> bytes:
 
     A reply that accepts leaves the decision to the mail server.
     """
+    if isinstance(reply, HoldReply):
+        return f"action=HOLD {_printable(reply.reason)[:MAX_TEXT]}".encode("ascii") + _END
     if reply.code < 400:
         return DUNNO
     codes = f"{reply.code} {reply.enhanced}" if reply.enhanced else str(reply.code)
-    text = " ".join(_text(reply).split())
-    return f"action={codes} {text}".rstrip().encode("ascii") + _END
+    return f"action={codes} {_text(reply)}".rstrip().encode("ascii") + _END
+
+
+def _printable(text: str) -> str:
+    return " ".join("".join(char if " " <= char <= "~" else " " for char in text).split())
 
 
 def _text(reply: Reply) -> str:
     """Return the text in printable ASCII; one that is too long keeps its reference."""
-    text = "".join(char if " " <= char <= "~" else " " for char in reply.text)
+    text = _printable(reply.text)
     if len(text) <= MAX_TEXT:
         return text
     tail = f" [{reply.reference}]" if reply.reference else ""

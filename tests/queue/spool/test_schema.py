@@ -99,7 +99,7 @@ def test_messages_of_version_1_are_delivered(tmp_path):
 def test_messages_of_version_1_can_be_listed_shown_and_recovered(tmp_path):
     version_1(tmp_path / "1.db", *OLD)
     assert [one.name for one in admin.entries(tmp_path, Selection(), 9)] == ["1-1", "1-2", "1-3"]
-    with admin.open_message(tmp_path, "1-2") as (_, pieces):
+    with admin.open_message(tmp_path, "1-2") as (_, pieces, _):
         assert b"".join(pieces) == OLD[1]
     assert [b"".join(one.new_message.pieces) for one in salvage(tmp_path / "1.db")] == OLD
 
@@ -110,6 +110,8 @@ def version_3(path):
         put(store, new_message())
         store.connection.executescript(
             "ALTER TABLE message DROP COLUMN envelope; ALTER TABLE recipient DROP COLUMN envelope;"
+            "DROP TABLE change; DROP INDEX recipient_quarantined;"
+            "ALTER TABLE recipient DROP COLUMN holder; ALTER TABLE recipient DROP COLUMN held;"
             "PRAGMA user_version = 3"
         )
 
@@ -127,7 +129,7 @@ def test_messages_of_version_3_are_delivered_and_new_ones_have_row_digests(tmp_p
 def test_messages_of_version_3_can_be_listed_shown_and_recovered(tmp_path):
     version_3(tmp_path / "1.db")
     assert [one.name for one in admin.entries(tmp_path, Selection(), 9)] == ["1-1"]
-    with admin.open_message(tmp_path, "1-1") as (_, pieces):
+    with admin.open_message(tmp_path, "1-1") as (_, pieces, _):
         assert b"".join(pieces).endswith(b"Hello\r\n")
     assert [one.problem for one in salvage(tmp_path / "1.db")] == [""]
 

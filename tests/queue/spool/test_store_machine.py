@@ -22,7 +22,7 @@ from tests.queue.spool.samples import (
     recipient,
 )
 
-from gatepost.queue.spool import admin
+from gatepost.queue.spool import admin, changes
 from gatepost.queue.spool.admin import Selection
 from gatepost.queue.spool.memtable import MAX_CONTENT
 from gatepost.queue.spool.records import AttemptResult, Deferred, Held
@@ -163,7 +163,7 @@ class Spool(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(DESTINATIONS))
     def remove(self, name):
-        sum(admin.apply(self.folder, Selection(destination=name), admin.REMOVE, FAR))
+        sum(admin.apply(self.folder, Selection(destination=name), changes.REMOVE, FAR))
         for model in (self.queued, self.held):
             for message in model.keys() - self.journaled:
                 model[message] -= {one for one in model[message] if one[1] == name}
@@ -173,14 +173,14 @@ class Spool(RuleBasedStateMachine):
 
     @rule()
     def release(self):
-        sum(admin.apply(self.folder, Selection(), admin.RELEASE, FAR))
+        sum(admin.apply(self.folder, Selection(), changes.RELEASE, FAR))
         for message, held in self.held.items():
             self.queued[message] |= held
             held.clear()
 
     @rule()
     def hold(self):
-        sum(admin.apply(self.folder, Selection(), admin.HOLD, FAR))
+        sum(admin.apply(self.folder, Selection(), changes.HOLD, FAR))
         for message in self.queued.keys() - self.journaled:
             self.held[message] |= self.queued[message]
             self.queued[message].clear()

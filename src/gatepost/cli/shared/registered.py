@@ -1,10 +1,9 @@
 """The registry of traps for commands: who changes it, and what speaks against arming a trap."""
 
-import getpass
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from gatepost.cli.shared.author import author
 from gatepost.cli.shared.ledger_files import open_ledger, recorded_form
 from gatepost.cli.shared.output import Failure, WrongUsage
 from gatepost.cli.shared.trap_lists import known_recipients, list_errors
@@ -12,7 +11,6 @@ from gatepost.config.schema import Config
 from gatepost.ledger.records import Transaction
 from gatepost.ledger.selection import Key, Selection
 from gatepost.log.os_error import describe_os_error
-from gatepost.registry import trap
 from gatepost.registry.file import FileRegistry
 from gatepost.registry.objections import near, objections
 from gatepost.registry.registry import NoSuchTrapError, UnchangedError
@@ -35,15 +33,6 @@ def entry_of(text: str) -> str:
         return key_of(text)
     except ValueError as error:
         raise WrongUsage(str(error)) from error
-
-
-def author() -> str:
-    """Return the user who runs the command, as a word."""
-    try:
-        name = os.environ.get("SUDO_USER") or getpass.getuser()
-    except (KeyError, OSError):  # no entry in the user database
-        name = str(os.geteuid())
-    return trap.author(name, "unknown")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import msgspec
 
 from gatepost.checks.scratch import progress
 from gatepost.cli.shared import registered, trap_lists, trap_states
+from gatepost.cli.shared.author import author
 from gatepost.cli.shared.moments import Day
 from gatepost.cli.shared.output import Failure, print_error, print_line
 from gatepost.cli.shared.settings import config_option, read_config
@@ -72,7 +73,7 @@ def command(
         spoils=spoil,
         expires=expires,
         reason=marks.note,
-        by=registered.author(),
+        by=author(),
         at=float(int(time.time())),
     )
     with registered.written(config, entry):

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from gatepost.cli.shared import registered
+from gatepost.cli.shared.author import author
 from gatepost.cli.shared.output import Failure, print_json, print_line
 from gatepost.cli.shared.settings import config_option, json_option, read_config
 from gatepost.config.schema import Config
@@ -94,14 +95,14 @@ def exempt(address: str, domain: str, *, reason: str, file: Path, as_json: bool)
     proven = registered.entry_of(f"@{domain.removeprefix('@')}")[1:]
     registry = registered.open_registry(config)
     with registered.written(config, entry):
-        trap = registry.exempt(entry, proven, registered.author(), reason)
+        trap = registry.exempt(entry, proven, author(), reason)
     _print([trap], f"exempt for {proven}", as_json=as_json)
 
 
 def _set(
     config: Config, entries: list[str], state: TrapState, reason: str, *, as_json: bool
 ) -> None:
-    registry, by, done = registered.open_registry(config), registered.author(), []
+    registry, by, done = registered.open_registry(config), author(), []
     for entry in entries:
         with registered.written(config, entry):
             done.append(registry.set_state(entry, state, by, reason))

@@ -61,8 +61,8 @@ _NO_OBJECTION = Reason(
 )
 # Names in a sentence; the section Answers has all.
 MOST_NAMES = 3
-_VERBS = {"accept": "accepted", "deny": "refused", "defer": "deferred"}
-_STYLES = {"accept": "accepted", "deny": "refused", "defer": "deferred"}
+_VERBS = {"accept": "accepted", "deny": "refused", "defer": "deferred", "hold": "held"}
+_STYLES = {"accept": "accepted", "deny": "refused", "defer": "deferred", "hold": ""}
 _BY = {
     "gatepost": "the core",
     "protocol": "the protocol",
@@ -273,7 +273,7 @@ def _accepted(answers: Sequence[Answer]) -> Reason:
         return _NO_OBJECTION
     shown = ", ".join(names[:MOST_NAMES]) + (" and others" if len(names) > MOST_NAMES else "")
     return Reason(
-        f"Plugins in shadow mode would have refused or deferred it: {shown}. No other rule or"
+        f"Plugins in shadow mode would have refused, deferred or held it: {shown}. No other rule or"
         " plugin objected.",
         'plugin (action = "log")',
         f'Remove action = "log" from the [[plugin]] of: {shown}.',

@@ -1,4 +1,4 @@
-"""The reaction of a plugin to what it finds: refuse, defer, add points, or nothing.
+"""The reaction of a plugin to what it finds: refuse, defer, hold, add points, or nothing.
 
 class Options(Plugin.Options):
     fail: Reaction = Reaction("deny")
@@ -8,17 +8,18 @@ class Options(Plugin.Options):
 import math
 from typing import Any
 
-from gatepost.model.decision import Decision, defer, deny
+from gatepost.model.decision import Decision, defer, deny, hold
 
-DENY, DEFER, NONE = "deny", "defer", "none"
-_WORDS = (DENY, DEFER, NONE)
-EXPECTED = '"deny", "defer", "none" or a number of points'
+DENY, DEFER, HOLD, NONE = "deny", "defer", "hold", "none"
+_WORDS = (DENY, DEFER, HOLD, NONE)
+EXPECTED = '"deny", "defer", "hold", "none" or a number of points'
 
 
 class Reaction:
-    """One of "deny", "defer", "none", or a number of points for the score (negative: in favour).
+    """One of "deny", "defer", "hold", "none", or a number of points for the score.
 
-    Raises ValueError for anything else. `score` is the number of points, 0 without any.
+    A negative number is in favour. Raises ValueError for anything else. `score` is the number of
+    points, 0 without any.
     """
 
     __slots__ = ("score", "word")
@@ -43,12 +44,14 @@ class Reaction:
         """Return the decision, None without one.
 
         `enhanced` is the code of a refusal; a deferral has the same with the class 4. `more` are
-        arguments of `deny` and `defer`.
+        arguments of `deny` and `defer`. "hold" needs a `reason`, and uses nothing else.
         """
         if self.word == DENY:
             return deny(text, enhanced=enhanced, reason=reason, **more)
         if self.word == DEFER:
             return defer(text, enhanced=f"4{enhanced[1:]}", reason=reason, **more)
+        if self.word == HOLD:
+            return hold(reason)
         return None
 
     def __eq__(self, other: object) -> bool:

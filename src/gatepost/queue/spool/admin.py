@@ -6,6 +6,7 @@ message that is being delivered may still arrive after it was held or removed.
 """
 
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -13,11 +14,11 @@ from typing import NamedTuple
 
 import msgspec
 
+from gatepost.queue.spool.changes import Order, QueueChange, apply_change
 from gatepost.queue.spool.depth import Depth, DepthCounts
 from gatepost.queue.spool.folder import files, is_owned
 from gatepost.queue.spool.sql.content import ContentReader
 from gatepost.queue.spool.sql.database import as_json, connect
-from gatepost.queue.spool.sql.outcomes import clean_up
 from gatepost.queue.spool.sql.schema import VERSION, DamagedFileError, VersionError, column
 from gatepost.queue.spool.sql.wal import wal_damage
 
@@ -29,7 +30,9 @@ class Selection(msgspec.Struct, frozen=True):
     """The recipients that match all given conditions (None: not given).
 
     `names` are messages, as numbers or references. In addresses, `*` matches any characters.
-    `sender` is "" for the null reverse-path. `state` is "queued" or "held".
+    `sender` is "" for the null reverse-path. `state` is "queued" or "held". `plugin` is the plugin
+    that has put the message into quarantine. It was held at `since` or later, and at `before` or
+    earlier.
     """
 
     names: Sequence[str] = ()
@@ -37,6 +40,10 @@ class Selection(msgspec.Struct, frozen=True):
     recipient: str | None = None
     sender: str | None = None
     state: str | None = None
+    reason: str | None = None
+    plugin: str | None = None
+    before: float | None = None
+    since: float | None = None
 
     @property
     def is_everything(self) -> bool:
@@ -47,7 +54,8 @@ class Selection(msgspec.Struct, frozen=True):
 class QueueEntry(NamedTuple):
     """A recipient in the spool; times are seconds since the epoch, `due` is None if it is held.
 
-    `name` is the name of its message, `row` its own number.
+    `name` is the name of its message, `row` its own number. `holder` is the plugin that has put it
+    into quarantine, "" if it is not there; `held` is when it was held, None if that is unknown.
     """
 
     name: str
@@ -63,6 +71,8 @@ class QueueEntry(NamedTuple):
     attempts: int
     reply: str
     reason: str
+    holder: str = ""
+    held: float | None = None
 
     @property
     def state(self) -> str:
@@ -70,29 +80,49 @@ class QueueEntry(NamedTuple):
         return "held" if self.due is None else "queued"
 
 
+class OpenedMessage(NamedTuple):
+    """The facts (JSON) and the content of a message, which can be read once; `size` is its size."""
+
+    facts: str
+    pieces: Iterator[bytes]
+    size: int
+
+
 _ENTRIES = (
     "SELECT m.id, m.ref, m.sender, m.size, m.received, m.expires, r.id, r.address, r.destination,"
-    " r.due, r.attempts, r.reply, r.reason FROM recipient r JOIN message m ON m.id = r.message"
+    " r.due, r.attempts, r.reply, r.reason, coalesce({holder}, ''),"
+    " {held} FROM recipient r JOIN message m ON m.id = r.message"
 )
 _NAMED = (
     "SELECT id FROM message WHERE id IN (SELECT value FROM json_each(?))"
     " UNION SELECT id FROM message WHERE ref IN (SELECT value FROM json_each(?))"
 )
+# The columns of `recipient` that files of earlier versions lack.
+_LATER = ("holder", "held")
 _STATES = {"queued": "r.due IS NOT NULL", "held": "r.due IS NULL"}
 
 
 def entries(
-    folder: Path, selection: Selection, limit: int, after: str = ""
+    folder: Path,
+    selection: Selection,
+    limit: int,
+    after: str = "",
+    *,
+    change: QueueChange | None = None,
 ) -> Iterator[QueueEntry]:
     """Yield at most `limit` recipients, message by message, after the message `after`.
 
-    Raises sqlite3.Error with the path as a note, and `VersionError`.
+    With `change` only those that it can change. Raises sqlite3.Error with the path as a note, and
+    `VersionError`.
     """
     for number, connection in _connections(folder):
         where, values = _conditions(connection, selection, number)
         first = _first_after(after, number)
+        possible = "1" if change is None else change.condition
+        query = _ENTRIES.format(**{one: column(connection, "recipient", one) for one in _LATER})
         rows = connection.execute(
-            f"{_ENTRIES} WHERE r.message > ? AND {where} ORDER BY r.message, r.id LIMIT ?",
+            f"{query} WHERE r.message > ? AND {where} AND {possible}"
+            " ORDER BY r.message, r.id LIMIT ?",
             (first, *values, limit),
         )
         for message, *rest in rows:
@@ -162,6 +192,15 @@ def _conditions(
         found.append((r"m.sender LIKE ? ESCAPE '\'", [_pattern(selection.sender)]))
     if selection.state is not None:
         found.append((_STATES[selection.state], []))
+    if selection.reason is not None:
+        found.append((r"r.reason LIKE ? ESCAPE '\'", [_pattern(selection.reason)]))
+    if selection.plugin is not None:
+        pattern = _pattern(selection.plugin)
+        found.append((r"r.holder != '' AND r.holder LIKE ? ESCAPE '\'", [pattern]))
+    if selection.before is not None:
+        found.append(("r.due IS NULL AND coalesce(r.held, m.received) <= ?", [selection.before]))
+    if selection.since is not None:
+        found.append(("r.held >= ?", [selection.since]))
     where = " AND ".join(sql for sql, _ in found) or "1"
     return where, [value for _, values in found for value in values]
 
@@ -187,8 +226,8 @@ def _pattern(text: str) -> str:
 
 
 @contextmanager
-def open_message(folder: Path, name: str) -> Iterator[tuple[str, Iterator[bytes]] | None]:
-    """Yield the facts (JSON) and the content of a message, None if it does not exist."""
+def open_message(folder: Path, name: str) -> Iterator["OpenedMessage | None"]:
+    """Yield a message, None if it does not exist."""
     for number, connection in _connections(folder):
         for message in _messages(connection, [name], number):
             digest = column(connection, "message", "digest")
@@ -196,37 +235,51 @@ def open_message(folder: Path, name: str) -> Iterator[tuple[str, Iterator[bytes]
                 f"SELECT facts, size, {digest} FROM message WHERE id = ?",  # noqa: S608 - a constant
                 (message,),
             ).fetchone()
-            yield facts, ContentReader(connection).pieces(message, size, digest=expected)
+            pieces = ContentReader(connection).pieces(message, size, digest=expected)
+            yield OpenedMessage(facts, pieces, size)
             return
     yield None
 
 
 def apply(
-    folder: Path, selection: Selection, change: "QueueChange", expires: float
+    folder: Path,
+    selection: Selection,
+    change: QueueChange,
+    expires: float,
+    *,
+    author: str = "",
+    detail: str = "",
 ) -> Iterator[int]:
     """Change the selected recipients in portions; yield the size of each portion.
 
-    Released recipients expire at `expires`. Raises sqlite3.Error and `VersionError`; earlier
-    portions stay changed.
+    Released recipients expire at `expires`. `author` and `detail` are for the ledger. Raises
+    sqlite3.Error and `VersionError`; earlier portions stay changed.
     """
+    order = Order(time.time(), author, detail, expires)
     for number, connection in _connections(folder):
+        _check_current(connection, number)
         after = 0
         while portion := _portion(connection, selection, change, number, after):
             messages = {message for message, _ in portion}
-            rows = as_json(row for _, row in portion)
             connection.execute("BEGIN IMMEDIATE")
-            for statement in change.statements:
-                connection.execute(statement, {"rows": rows, "expires": expires})
-            clean_up(connection, messages)
+            apply_change(connection, change, order, messages, [row for _, row in portion])
             connection.execute("COMMIT")
             after = portion[-1][1]
             yield len(portion)
 
 
+def _check_current(connection: sqlite3.Connection, number: int) -> None:
+    """Raise `VersionError` for a file of an earlier version, which lacks columns."""
+    (found,) = connection.execute("PRAGMA user_version").fetchone()
+    if found < VERSION:
+        problem = f"expected version {VERSION}, found {found}"
+        raise VersionError(f"{number}.db: {problem}: start the server, which upgrades the file")
+
+
 def _portion(
     connection: sqlite3.Connection,
     selection: Selection,
-    change: "QueueChange",
+    change: QueueChange,
     number: int,
     after: int,
 ) -> list[tuple[int, int]]:
@@ -238,40 +291,3 @@ def _portion(
         f" WHERE r.id > ? AND {change.condition} AND {where} ORDER BY r.id LIMIT ?",
         (after, *values, PORTION),
     ).fetchall()
-
-
-class QueueChange(NamedTuple):
-    """A change of recipients: `condition` selects the possible ones in SQL.
-
-    The statements have the parameter `:rows`, the recipients' numbers in JSON, and may have
-    `:expires`.
-    """
-
-    condition: str
-    statements: tuple[str, ...]
-
-
-# The time of arrival: due even if the clock was set back.
-_DUE = (
-    "UPDATE recipient SET due = (SELECT received FROM message WHERE id = recipient.message)"
-    " WHERE id IN (SELECT value FROM json_each(:rows))"
-)
-_REOPEN = (
-    "INSERT INTO destination (name, due) SELECT DISTINCT destination, 0 FROM recipient"
-    " WHERE id IN (SELECT value FROM json_each(:rows))"
-    " ON CONFLICT (name) DO UPDATE SET due = 0"
-)
-_RELEASE = (
-    "UPDATE message SET expires = :expires, event = :expires WHERE id IN"
-    " (SELECT message FROM recipient WHERE id IN (SELECT value FROM json_each(:rows)))"
-)
-_HOLD = (
-    "UPDATE recipient SET due = NULL, reason = 'held by the administrator'"
-    " WHERE id IN (SELECT value FROM json_each(:rows))"
-)
-_REMOVE = "DELETE FROM recipient WHERE id IN (SELECT value FROM json_each(:rows))"
-
-RETRY = QueueChange("r.due IS NOT NULL", (_DUE, _REOPEN))
-RELEASE = QueueChange("r.due IS NULL", (_RELEASE, _DUE, _REOPEN))
-HOLD = QueueChange("r.due IS NOT NULL", (_HOLD,))
-REMOVE = QueueChange("1", (_REMOVE,))

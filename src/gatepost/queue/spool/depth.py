@@ -16,12 +16,20 @@ import msgspec
 
 from gatepost.metrics.status import DestinationStatus
 from gatepost.queue.spool.sql.database import as_text, connect
+from gatepost.queue.spool.sql.schema import column
 
 _QUEUED = (
     "SELECT destination, sum(due <= ?), sum(due > ?) FROM recipient"
     " WHERE due IS NOT NULL GROUP BY destination"
 )
-_HELD = "SELECT destination, count(*) FROM recipient WHERE due IS NULL GROUP BY destination"
+_HELD = (
+    "SELECT destination, count(*) FROM recipient WHERE due IS NULL AND {holder} = ''"
+    " GROUP BY destination"
+)
+_QUARANTINED = (
+    "SELECT count(*), coalesce(sum(CAST(size AS INTEGER)), 0) FROM message"
+    " WHERE id IN (SELECT message FROM recipient WHERE holder != '')"
+)
 # Numbers of messages increase, so the first with a queued recipient is the oldest.
 _OLDEST = (
     "SELECT received FROM message m WHERE EXISTS"
@@ -33,10 +41,16 @@ OTHER = "other"
 
 
 class Depth(msgspec.Struct, frozen=True):
-    """Recipients by destination; `oldest` is when the oldest queued message was received, or 0."""
+    """Recipients by destination; `oldest` is when the oldest queued message was received, or 0.
+
+    `quarantined` is the number of messages in quarantine, of `octets` octets. They are not in
+    `destinations`.
+    """
 
     destinations: list[DestinationStatus]
     oldest: float = 0.0
+    quarantined: int = 0
+    octets: int = 0
 
     def total(self, state: str) -> int:
         """Return the number of recipients in a state."""
@@ -52,6 +66,12 @@ def depth_of_files(paths: Iterable[Path], now: float) -> Depth:
     return counts.depth()
 
 
+def quarantined(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Return the number of messages in quarantine, and of their octets."""
+    count, octets = connection.execute(_QUARANTINED).fetchone()
+    return int(count), int(octets)
+
+
 class DepthCounts:
     """The depth of several files; `now` is in seconds since 1970."""
 
@@ -61,14 +81,20 @@ class DepthCounts:
             state: Counter() for state in ("active", "deferred", "held")
         }
         self._oldest: list[float] = []
+        self._quarantined = self._octets = 0
 
     def add(self, connection: sqlite3.Connection) -> None:
         """Add a file; raises sqlite3.Error."""
         for name, active, deferred in connection.execute(_QUEUED, (self._now, self._now)):
             self._counts["active"][as_text(name)] += active
             self._counts["deferred"][as_text(name)] += deferred
-        for name, held in connection.execute(_HELD):
+        is_current = column(connection, "recipient", "holder") != "NULL"
+        holder = "holder" if is_current else "''"
+        for name, held in connection.execute(_HELD.format(holder=holder)):
             self._counts["held"][as_text(name)] += held
+        if is_current:
+            count, octets = quarantined(connection)
+            self._quarantined, self._octets = self._quarantined + count, self._octets + octets
         for (received,) in connection.execute(_OLDEST):
             self._oldest.append(received)
 
@@ -83,7 +109,8 @@ class DepthCounts:
         if rest:
             sums = (sum(getattr(one, state) for one in rest) for state in self._counts)
             found[OTHER] = DestinationStatus(OTHER, *sums)
-        return Depth(list(found.values()), min(self._oldest, default=0.0))
+        oldest = min(self._oldest, default=0.0)
+        return Depth(list(found.values()), oldest, self._quarantined, self._octets)
 
     def _at(self, name: str) -> DestinationStatus:
         return DestinationStatus(name, *(counts[name] for counts in self._counts.values()))

@@ -54,7 +54,11 @@ class RecipientFacts(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class NewRecipient(msgspec.Struct, frozen=True):
-    """A recipient to store; it is held if `due` is None."""
+    """A recipient to store; it is held if `due` is None.
+
+    `holder` is the plugin that has held the message, or `gatepost`, "" if none has; `held` is the
+    time.
+    """
 
     facts: RecipientFacts
     destination: str
@@ -62,6 +66,8 @@ class NewRecipient(msgspec.Struct, frozen=True):
     attempts: int = 0
     reply: str = ""
     reason: str = ""
+    holder: str = ""
+    held: float | None = None
 
 
 class QueuedRecipient(msgspec.Struct, frozen=True, eq=False):

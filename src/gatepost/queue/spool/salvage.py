@@ -40,9 +40,13 @@ _MESSAGE = (
     "SELECT facts, size, received, expires, event, {digest}, {envelope} FROM message WHERE id = ?"
 )
 _RECIPIENT = (
-    "SELECT facts, destination, due, attempts, reply, reason, message, {envelope}"
+    "SELECT facts, destination, due, attempts, reply, reason, message, {envelope},"
+    " {holder}, {held}"
     " FROM recipient NOT INDEXED WHERE id = ?"
 )
+
+# The columns of `recipient` that files of earlier versions lack.
+_LATER = ("envelope", "holder", "held")
 
 # A row of `message` is listed with recipient 0.
 _LISTED = (
@@ -120,7 +124,8 @@ class _DamagedFile:
         self._message = _MESSAGE.format(
             digest=self._column("message", "digest"), envelope=self._column("message", "envelope")
         )
-        self._recipient = _RECIPIENT.format(envelope=self._column("recipient", "envelope"))
+        names = {name: self._column("recipient", name) for name in _LATER}
+        self._recipient = _RECIPIENT.format(**names)
         connection.execute("PRAGMA cell_size_check = ON")
         listed.execute(_LISTED)
         listed.execute("BEGIN")
@@ -202,7 +207,7 @@ def _problem(error: Exception) -> str:
 
 
 def _recipient(number: int, row: Row) -> NewRecipient:
-    facts, destination, due, attempts, reply, reason, message, envelope = row
+    facts, destination, due, attempts, reply, reason, message, envelope, holder, held = row
     recipient = NewRecipient(
         records.decode_recipient(facts),
         as_text(destination),
@@ -210,6 +215,8 @@ def _recipient(number: int, row: Row) -> NewRecipient:
         int(attempts),
         as_text(reply),
         as_text(reason),
+        as_text(holder or ""),
+        None if held is None else float(held),
     )
     check_row(envelope, number, message, facts)
     return recipient

@@ -23,7 +23,7 @@ from gatepost.session import replies as r
 from gatepost.session.engine import Engine
 from gatepost.session.policy import request as facts
 from gatepost.wire import events as e
-from gatepost.wire.policy import UNREADABLE
+from gatepost.wire.policy import UNREADABLE, HoldReply
 from gatepost.wire.smtp.replies import MAIL_SYNTAX, RCPT_SYNTAX
 
 # The address of the mail server, and its name for the transaction.
@@ -89,10 +89,22 @@ class Visit:
         except AddressError:
             return self._malformed()
         if at == facts.RCPT:
+            reply = self._held(reply)
             self._named = (recipient, reply)
         elif at == facts.DATA:
-            self.decided = reply = self._passed_on()
+            reply = self._held(reply)
+            self._passed_on()
+            self.decided = reply
         return reply
+
+    def _held(self, reply: Reply) -> Reply:
+        """Return the reply that lets the mail server hold the message, if a plugin holds it.
+
+        The mail server need not ask again at DATA, so it is the answer about each recipient.
+        """
+        tx = self.engine.talk.tx
+        held = None if tx is None or tx.acting is None else tx.acting.held
+        return reply if held is None else HoldReply(reply, held.reason)
 
     async def _handle(self, event: e.Event) -> Reply:
         result = self.engine.handle(event)
@@ -139,7 +151,7 @@ class Visit:
         talk = self.engine.talk
         return talk.refuse(MAIL_SYNTAX if talk.tx is None else RCPT_SYNTAX)
 
-    def _passed_on(self) -> Reply:
+    def _passed_on(self) -> None:
         """Close the transaction: the mail server receives the content, and nothing follows."""
         talk = self.engine.talk
         assert talk.tx is not None
@@ -148,4 +160,3 @@ class Visit:
         set_fact(talk.session, "messages", talk.session.messages + 1)
         talk.recorder.accepted(talk.tx, reply)
         talk.close(talk.tx)
-        return reply

@@ -8,7 +8,7 @@ from gatepost.model.facts import set_fact
 from gatepost.model.headers import Headers
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
-from gatepost.model.session import Transaction
+from gatepost.model.session import Hold, Transaction
 from gatepost.plugin import trouble
 from gatepost.plugin.chain import Answer
 from gatepost.plugin.hooks import accepting
@@ -31,6 +31,8 @@ from gatepost.wire.smtp.replies import START_MAIL_INPUT
 # The hooks.
 _HEADERS: Final = "headers"
 _MESSAGE: Final = "message"
+
+_TRAP: Final = Hold("trap", answers.CORE)
 
 
 class _OfMessage(Step):
@@ -103,7 +105,7 @@ class _Message(_OfMessage):
         traps = self.talk.setup.traps
         answer = rules.trap_rule_at_end(traps, self.tx)
         if answer is not None and is_held(traps, self.tx):
-            self.talk.held = "trap"
+            self.talk.held = _TRAP
             return None
         return answer
 
@@ -118,7 +120,7 @@ class _Deliver(_OfMessage):
         """
         if self.talk.held and not has_only_traps(self.tx):
             return rules.trap_rule_at_end(self.talk.setup.traps, self.tx)
-        return answers.QUARANTINE if self._held() else None
+        return None if self._held() is None else answers.QUARANTINE
 
     def proceed(self, answer: Answer | None) -> Result:
         """Hand the message over, unless it is quarantined or a plugin has taken it."""
@@ -128,16 +130,17 @@ class _Deliver(_OfMessage):
             _end_edits(tx, message)
         if acting is not None:
             acting.sealed = True
-        if reason := self._held():
-            return talk.dialect.hold(talk.setup, tx, reason)
+        held = self._held()
+        if held is not None:
+            return talk.dialect.hold(talk.setup, tx, held)
         if answer is None:
             return talk.dialect.hand_over(talk.setup, tx)
         return _taken(talk, answer, tx)
 
-    def _held(self) -> str:
-        """Return why the message is held, "" if it is not."""
+    def _held(self) -> Hold | None:
+        """Return why the message is held, None if it is not."""
         acting = self.tx.acting
-        return self.talk.held or ("" if acting is None else acting.quarantined)
+        return self.talk.held or (None if acting is None else acting.held)
 
 
 async def _taken(talk: Conversation, answer: Answer, tx: Transaction) -> Reply:

@@ -33,6 +33,7 @@ def claimed(session: Session, attributes: Mapping[str, str], now: float) -> Sess
         notes={},
         found=None,
         auth=None,
+        held=None,
         via=session.via or session.peer,
         xclient={**(session.xclient or {}), **attributes},
     )

@@ -38,7 +38,8 @@ _LOST = frozenset({sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ})
 # Damaged text must not make the other columns unreadable. Surrogates cannot be encoded again, so
 # the text is never mistaken for the original.
 _text = partial(str, encoding="utf-8", errors="surrogateescape")
-_FULL = Reply(452, "Insufficient system storage", "4.3.1")
+# The reply if there is no space for a message.
+FULL = Reply(452, "Insufficient system storage", "4.3.1")
 
 
 def open_file(path: Path, size: int) -> sqlite3.Connection:
@@ -125,7 +126,7 @@ def is_unreadable(error: BaseException | None) -> bool:
 
 def spool_error(error: Exception) -> DeliveryError:
     """Return the error for the client: nearly always the disk is full."""
-    return DeliveryError(_FULL.text, detail=f"spool: {error}", reply=_FULL)
+    return DeliveryError(FULL.text, detail=f"spool: {error}", reply=FULL)
 
 
 def as_delivery_error(error: BaseException) -> BaseException:

@@ -19,7 +19,7 @@ _MESSAGE = (
 )
 _RECIPIENT = (
     "INSERT INTO recipient (id, message, address, destination, due, attempts, reply, reason, facts,"
-    " envelope) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " envelope, holder, held) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _LAST = (
     "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'message'"
@@ -145,6 +145,8 @@ def _row(row: int, message: int, one: NewRecipient) -> tuple[object, ...]:
         one.reason,
         facts,
         row_digest(row, message, facts),
+        one.holder,
+        one.held,
     )
 
 

@@ -13,6 +13,12 @@ A recipient is queued while `due` (seconds since the epoch) is set, and held whi
 end at `expires`. `destination.due` is never later than the first due recipient of the destination,
 unless the destination is suspended until then. 0 means that an administrator asked for an attempt.
 
+A recipient in quarantine is held, and `recipient.holder` is the plugin that has held it (`gatepost`
+for the core). `recipient.held` is the time, also for one that an administrator has held.
+
+`change` has the changes of administrators that are not in the ledger yet, and what remains to be
+done: see `gatepost.queue.spool.changes`.
+
 `journal.generation` names the generation of the journal that is not in the tables (`memtable`).
 The row exists from the first journal on.
 
@@ -89,8 +95,26 @@ ALTER TABLE message ADD COLUMN envelope INTEGER;
 ALTER TABLE recipient ADD COLUMN envelope INTEGER
 """
 
+_QUARANTINE = """
+ALTER TABLE recipient ADD COLUMN holder TEXT NOT NULL DEFAULT '';
+ALTER TABLE recipient ADD COLUMN held REAL;
+CREATE INDEX recipient_quarantined ON recipient (held) WHERE holder != '';
+CREATE TABLE change (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    time REAL NOT NULL,
+    kind TEXT NOT NULL,
+    author TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    message INTEGER NOT NULL,
+    ref TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    recipients TEXT NOT NULL,
+    rows TEXT NOT NULL
+)
+"""
+
 # The statements that upgrade version N to N + 1, by N. An empty file is version 0.
-UPGRADES = (_TABLES, _DIGEST_AND_JOURNAL, _SALVAGE_AND_REFERENCES, _ROW_DIGESTS)
+UPGRADES = (_TABLES, _DIGEST_AND_JOURNAL, _SALVAGE_AND_REFERENCES, _ROW_DIGESTS, _QUARANTINE)
 VERSION = len(UPGRADES)
 
 
