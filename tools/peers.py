@@ -441,7 +441,7 @@ PROGRAMS: Mapping[str, Program] = {
         may_be_installed=True,
         variables=_LIBRARIES,
     ),
-    "postsrsd": Program(
+    "postsrsd": Program(  # run by tools/postsrsd.py
         source="postsrsd",
         path="usr/sbin/postsrsd",
         probe=("-v",),

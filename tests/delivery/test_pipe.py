@@ -179,11 +179,11 @@ def base_path(tmp_path_factory):
         ('/bin/cat "x', "No closing quotation"),
         (
             "/bin/cat {name}",
-            "expected one of {recipient}, {local}, {user}, {domain}, {sender}, found {name}",
+            "expected one of {recipient}, {local}, {user}, {domain}, {tag}, {sender}, found {name}",
         ),
         (
             "/bin/cat }x",
-            "stray brace in '}x': expected one of {recipient}, {local}, {user}, {domain}, {sender}",
+            "stray brace in '}x': expected one of {recipient}, {local}, {user}, {domain}, {tag}, {sender}",  # noqa: E501
         ),
     ],
 )

@@ -111,7 +111,7 @@ ALL = "expected one of " + ", ".join(f"{one}:" for one in BUILT_IN)
         ("discard:x", "to: target 'discard:x': expected nothing after the colon, found 'x'"),
         (
             "maildir:{x}",
-            "to: target 'maildir:{x}': expected one of {local}, {user}, {domain}, found {x}",
+            "to: target 'maildir:{x}': expected one of {local}, {user}, {domain}, {tag}, found {x}",
         ),
     ],
 )

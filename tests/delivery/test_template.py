@@ -16,7 +16,8 @@ NAMES = ANY_TEXT | NASTY
 
 
 def fill(template, local="local", domain="domain"):
-    return PathTemplate(template, BASE).path({"local": local, "user": local, "domain": domain})
+    values = {"local": local, "user": local, "domain": domain, "tag": "news"}
+    return PathTemplate(template, BASE).path(values)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +101,7 @@ def test_two_fields_of_one_component_are_distinct(local, domain, other_local, ot
         ("all", "/srv/gatepost/all"),
         ("mail//{domain}/./.{local}", "/srv/gatepost/mail/domain/.local"),
         ("{local}@{domain}", "/srv/gatepost/local@domain"),
+        ("{local}/.{tag}", "/srv/gatepost/local/.news"),
     ],
 )
 def test_templates_are_filled(template, path):
@@ -116,10 +118,16 @@ def test_literal_text_counts_towards_the_component():
     [
         ("", "expected a path such as var/mail/{domain}/{local}, found ''"),
         ("a\0b", "expected a path such as var/mail/{domain}/{local}, found 'a\\x00b'"),
-        ("mail/{name}", "expected one of {local}, {user}, {domain}, found {name}"),
-        ("mail/{}", "expected one of {local}, {user}, {domain}, found {}"),
-        ("mail/{local", "stray brace in '{local': expected one of {local}, {user}, {domain}"),
-        ("mail/local}", "stray brace in 'local}': expected one of {local}, {user}, {domain}"),
+        ("mail/{name}", "expected one of {local}, {user}, {domain}, {tag}, found {name}"),
+        ("mail/{}", "expected one of {local}, {user}, {domain}, {tag}, found {}"),
+        (
+            "mail/{local",
+            "stray brace in '{local': expected one of {local}, {user}, {domain}, {tag}",
+        ),
+        (
+            "mail/local}",
+            "stray brace in 'local}': expected one of {local}, {user}, {domain}, {tag}",
+        ),
         (
             "{local}{domain}",
             "no separator between the fields of '{local}{domain}': expected a / or an @",

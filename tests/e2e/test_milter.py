@@ -39,6 +39,8 @@ class Edits(Plugin):
             message.replace_body(b"new\\r\\n.dot\\r\\n" + b"line\\r\\n" * 20000)
         if helo == "journal":
             tx.add_recipient("dave@example.com")
+        if helo == "sender":
+            tx.change_sender("new@example.org", tx.recipients)
         if helo == "hold":
             tx.quarantine("looks bad")
         if helo == "refuse":
@@ -185,6 +187,11 @@ def test_recipients_are_added_and_replaced(mail):
     delivered(mail, "journal", "Subject: j\n\njournal text", copy_of="dave@example.com")
     delivered(mail, "alias", "Subject: a\n\nalias text", "carol@example.com", "dave@example.com")
     assert mail.mails("carol@example.com") == []
+
+
+def test_the_sender_is_changed(mail):
+    found = delivered(mail, "sender", "Subject: s\n\nsender text")
+    assert b"Return-Path: <new@example.org>\n" in found
 
 
 def test_a_quarantined_message_is_in_the_hold_queue_of_postfix(mail):

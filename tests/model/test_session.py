@@ -50,7 +50,7 @@ RCPT = Recipient(Address("a", "b"), {})
     [
         (TX, "message", "the methods of tx.message"),
         (TX, "recipients", "tx.add_recipient() or tx.replace_recipient()"),
-        (TX, "reverse_path", "cannot be changed"),
+        (TX, "reverse_path", "tx.change_sender()"),
         (TX, "id", "`notes` and `results`"),
         (TX.session, "auth", "on_auth"),
         (TX.session, "helo", "`notes` and `results`"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gatepost import Plugin, ServerFacts, defer, deny
+from gatepost import Address, Plugin, ServerFacts, defer, deny
 from gatepost.plugin.base import Installed
 from gatepost.testing import play
 
@@ -57,6 +57,21 @@ def test_a_plugin_can_see_that_it_is_in_shadow_mode(shadow):
     plugin = Plugin()
     play("S: 220", [Installed(plugin, shadow=shadow)])
     assert plugin.in_shadow_mode is shadow
+
+
+def test_the_user_of_an_address_has_no_subaddress():
+    plugin = Plugin()
+    play("S: 220", [plugin], config={"recipients": {"subaddress": "-"}})
+    address = Address.parse("Ann-news+x@example.com")
+    assert plugin.server.user_of(address) == "ann"
+    assert ServerFacts().user_of(address) == "ann-news"
+
+
+@pytest.mark.parametrize("address", ["Ann@Example.com", "ann+x@example.com", "bob@example.com"])
+def test_an_address_in_a_list_of_recipients_is_known(address):
+    plugin = Plugin()
+    play("S: 220", [plugin], config={"recipients": {"known": ["ann@example.com"]}})
+    assert plugin.server.is_known(Address.parse(address)) == address.lower().startswith("ann")
 
 
 def test_without_a_server_no_domain_is_local():

@@ -17,7 +17,7 @@ TRAP, GOOD = "trap@example.com", "good@example.com"
 REFUSED = "554 5.7.1 Message refused by local policy"
 UNKNOWN = {"rcpt_mailer": "error", "rcpt_host": "5.1.1", "rcpt_addr": "User unknown"}
 # Responses that change the message, and those that are the last.
-CHANGES, LAST = set("hmi+2-bq"), set("cydOs")
+CHANGES, LAST = set("hmie+2-bq"), set("cydOs")
 
 
 def plugin(name="test", **methods):

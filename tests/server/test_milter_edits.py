@@ -141,6 +141,15 @@ def test_recipients_are_added_and_deleted(changes):
     ]
 
 
+def test_the_mail_server_gets_the_first_sender_that_a_plugin_has_set(changes):
+    def on_rcpt(tx, rcpt):
+        if rcpt.user != "good":
+            tx.change_sender(f"{rcpt.user}@example.com", [rcpt])
+
+    to = (GOOD, "one@example.com", "two@example.com")
+    assert changes(to=to, on_rcpt=on_rcpt) == ["c", [("e", b"<one@example.com>\0")]]
+
+
 def test_a_quarantined_message_is_held_with_its_changes(changes):
     def on_message(tx):
         tx.message.add_header("X-New", "1")

@@ -89,6 +89,16 @@ def test_an_alias_and_a_journal_leave_the_replies_in_step(protocol):
     ]
 
 
+def test_a_replacement_is_recorded_with_the_plugin_that_made_it():
+    """It takes effect after the other plugins have run."""
+    plugins = (
+        plugin(on_rcpt=alias("a@example.com"), name="aliases"),
+        plugin(on_rcpt=lambda _tx, _rcpt: None, name="last"),
+    )
+    _, lines = talk("smtp", [ONE], ["250"], *plugins)
+    assert changes(lines) == [[f"replaced {ONE} by a@example.com (aliases)"]]
+
+
 @pytest.mark.parametrize("protocol", HELLO)
 def test_duplicates_are_one_recipient(protocol):
     def on_message(tx):

@@ -61,7 +61,7 @@ def terms(talk):
 def test_the_filter_asks_for_what_it_needs_of_the_newest_version():
     (version, actions, steps), rest = terms(Talk().play(offer(7)))
     assert version == 6
-    assert actions == 0x1BF
+    assert actions == 0x1FF
     assert steps == c.SILENT_HEADERS | c.CAN_SKIP | c.REFUSED_RECIPIENTS | c.LEADING_SPACE
     assert b"\0\0\0\3i {rcpt_mailer} {rcpt_host} {rcpt_addr}\0" in rest
 
@@ -439,6 +439,12 @@ def test_recipients_are_added_and_deleted():
         *(("2", b"<a@x>\0NOTIFY=NEVER\0"), ("+", b"<b@x>\0"), ("-", b"<c@x>\0"), ("c", b"")),
     ]
     assert changed(recipients, actions=0x3F)[0] == ("+", b"<a@x>\0")
+
+
+def test_the_sender_is_changed_if_the_mail_server_can_do_that():
+    assert changed(Changes(sender="a@x")) == [("e", b"<a@x>\0"), ("c", b"")]
+    assert changed(Changes(sender="")) == [("e", b"<>\0"), ("c", b"")]
+    assert changed(Changes(sender="a@x"), actions=0x3F) == [("c", b"")]
 
 
 def test_a_new_body_is_sent_in_pieces():

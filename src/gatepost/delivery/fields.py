@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from gatepost.model.address import domain_key, local_key
 from gatepost.model.session import Recipient
 
-MAILBOX_FIELDS = ("local", "user", "domain")
+MAILBOX_FIELDS = ("local", "user", "domain", "tag")
 FIELD = re.compile(r"\{([^{}]*)\}")
 
 
@@ -14,12 +14,13 @@ def mailbox_fields(recipient: Recipient, hostname: str) -> dict[str, str]:
     """Return the value of each of MAILBOX_FIELDS.
 
     `{local}` and its other name `{user}` are the local part in lower case without subaddress,
-    `{domain}` the domain in lower case and A-labels. `hostname`, in lower case, is the domain of
-    `<postmaster>`.
+    `{domain}` the domain in lower case and A-labels, `{tag}` the subaddress in lower case without
+    its separator, "" without one. `hostname`, in lower case, is the domain of `<postmaster>`.
     """
-    user = recipient.user or local_key(recipient.address.local)
+    local = local_key(recipient.address.local)
+    user = recipient.user or local
     domain = domain_key(recipient.address.domain) or hostname
-    return {"local": user, "user": user, "domain": domain}
+    return {"local": user, "user": user, "domain": domain, "tag": local[len(user) + 1 :]}
 
 
 def check_fields(text: str, allowed: Sequence[str]) -> list[str]:

@@ -31,7 +31,7 @@ _EMPTY = "%"
 
 
 class PathTemplate:
-    """A path that may contain `{local}`, `{domain}` and `{user}`.
+    """A path that may contain `{local}`, `{domain}`, `{user}` and `{tag}`.
 
     `text` is the template, relative to the folder `base` unless it starts with `/`. Raise
     ValueError for an empty path, an unknown field, a stray brace, a NUL, two fields in a component

@@ -18,18 +18,30 @@ DSN parameters (RFC 3461): those that replace a recipient inherit its NOTIFY and
 about the address that the sender has used (section 5.2.7.2). A recipient that a plugin has added
 has NOTIFY=NEVER: a DSN would reveal it.
 
+A sender that a plugin sets is for the delivery alone: `tx.reverse_path` stays, because decisions
+are about the client. One that is set for a recipient comes before one that is set for all.
+
 Limits: TIMES the limit of RCPT recipients (`limits.recipients`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from gatepost.model.address import Address
+from gatepost.model.address import NULL_PATH, Address
 from gatepost.model.author import UNKNOWN, Author
+from gatepost.model.envelope import in_envelope
 from gatepost.model.fact_list import FactList
 from gatepost.model.facts import keep, set_fact
 from gatepost.model.reply import RecipientReplies, Reply
-from gatepost.model.session import Acting, Change, Hold, Recipient, Transaction, check_reason
+from gatepost.model.session import (
+    Acting,
+    Change,
+    Hold,
+    Recipient,
+    Sender,
+    Transaction,
+    check_reason,
+)
 
 # An alias stands for a few mailboxes. More is a mailing list, which sends messages of its own.
 TIMES = 10
@@ -51,7 +63,7 @@ class Actions(Acting):
 
     `each` is whether the client gets a reply for each recipient. `named` is None without changes.
     `changes` are those so far, with those of plugins in shadow mode, which have no effect.
-    `held` is why the message is held, None if it is not.
+    The rest is as in `Acting`.
     """
 
     # Defaults of the class: most transactions are not changed, and each has an object.
@@ -60,10 +72,13 @@ class Actions(Acting):
     named: list[Recipient] | None = None
     final: Mapping[Recipient, list[Recipient]] = {}
     held: Hold | None = None
+    sender: Sender | None = None
+    has_senders: bool = False
     sealed: bool = False
     changes: Sequence[Change] = ()
     refusals: Sequence[tuple[Any, Reply]] = ()
-    _pending: Mapping[Recipient, list[Recipient]] = {}
+    # Those that replace recipients which are being decided, and the plugin.
+    _pending: Mapping[Recipient, tuple[list[Recipient], str]] = {}
 
     def __init__(self, destinations: Destinations, *, each: bool) -> None:
         self._destinations = destinations
@@ -93,6 +108,8 @@ class Actions(Acting):
             self._make(tx, one, dict(rcpt.params), rcpt.route, added=rcpt.added)
             for one in addresses
         ]
+        for one in new:
+            set_fact(one, "sender", rcpt.sender)
         if not new:
             raise ValueError(
                 "expected at least one address: to refuse a recipient use deny(recipients=[...]),"
@@ -102,7 +119,7 @@ class Actions(Acting):
             self._record("replaced", f"{rcpt.address} by {_listed(new)}")
             return new
         if self._is_open(rcpt):
-            self._pending = {**self._pending, rcpt: new}
+            self._pending = {**self._pending, rcpt: (new, self.author.plugin)}
             return new
         return self._replace(tx, rcpt, new)
 
@@ -110,10 +127,8 @@ class Actions(Acting):
         self, tx: Transaction, name: str, recipients: Iterable[Recipient] | None
     ) -> None:
         """Choose a route, see `Transaction.choose_route`."""
-        if recipients is None:
-            chosen = [one for one in tx.recipients if not one.added]
-        else:
-            chosen = [one for named in recipients for one in self._resolved(tx, named)]
+        usual = (one for one in tx.recipients if not one.added)
+        chosen = self._all_resolved(tx, usual if recipients is None else recipients)
         for one in chosen:
             self._destinations.make(one.address, one.params, name, added=one.added)
         for one in chosen if not self.author.shadow else ():
@@ -129,6 +144,31 @@ class Actions(Acting):
         else:
             self.hold(Hold(reason, self.author.plugin))
 
+    def change_sender(
+        self,
+        tx: Transaction,
+        address: Address | str,
+        recipients: Iterable[Recipient] | None,
+        *,
+        dsns: bool,
+    ) -> None:
+        """Change the sender, see `Transaction.change_sender`."""
+        if not tx.reverse_path:
+            raise ValueError("the sender is the null reverse-path, which must not be changed")
+        sender = Sender(in_envelope(tx, address) if address else NULL_PATH, dsns)
+        chosen = None if recipients is None else self._all_resolved(tx, recipients)
+        about = "" if chosen is None else f" for {_listed(chosen)}"
+        if chosen == []:
+            return
+        self._record("sender", f"<{sender.address}>{about}")
+        if self.author.shadow:
+            return
+        self.has_senders = True
+        if chosen is None:
+            self.sender = sender
+        for one in chosen or ():
+            set_fact(one, "sender", sender)
+
     # Called by the server
 
     def hold(self, hold: Hold) -> None:
@@ -137,9 +177,13 @@ class Actions(Acting):
             self.held = hold
             self.changes = (*self.changes, Change("held", hold.reason, hold.by))
 
+    def is_replaced(self, rcpt: Recipient) -> bool:
+        """Return whether others replace a recipient that is being decided."""
+        return rcpt in self._pending
+
     def accept(self, tx: Transaction, rcpt: Recipient) -> None:
         """Add a recipient that the client has named, or those that replace it."""
-        new = self._pending.get(rcpt)
+        new, plugin = self._pending.get(rcpt, (None, ""))
         if new is None and self.named is None:
             keep(tx, "recipients", rcpt)
             return
@@ -147,7 +191,8 @@ class Actions(Acting):
         named.append(rcpt)
         self.final = {**self.final, rcpt: self._merge(tx, new or [rcpt])}
         if new is not None:
-            self._record("replaced", f"{rcpt.address} by {_listed(self.final[rcpt])}")
+            about = f"{rcpt.address} by {_listed(self.final[rcpt])}"
+            self.changes = (*self.changes, Change("replaced", about, plugin))
 
     def refuse(self, tx: Transaction, recipients: Iterable[Recipient], reply: Reply) -> bool:
         """Refuse recipients at the end of the message; return whether all are refused.
@@ -155,7 +200,7 @@ class Actions(Acting):
         Without a reply for each recipient all are, and nothing changes. Raises ValueError for a
         recipient that is not in this transaction.
         """
-        chosen = [one for named in recipients for one in self._resolved(tx, named)]
+        chosen = self._all_resolved(tx, recipients)
         if not self.each:
             return True
         self._begin(tx)
@@ -202,11 +247,7 @@ class Actions(Acting):
         *,
         added: bool,
     ) -> Recipient:
-        parsed = Address.parse(address) if isinstance(address, str) else address
-        if not parsed.domain:
-            raise ValueError(f"expected an address with a domain, found {str(parsed)!r}")
-        if "SMTPUTF8" not in tx.params and not str(parsed).isascii():
-            raise ValueError(f"{parsed}: the client has not requested SMTPUTF8")
+        parsed = in_envelope(tx, address)
         return self._destinations.make(parsed, params, route, added=added)
 
     def _replace(
@@ -233,6 +274,9 @@ class Actions(Acting):
         set_fact(tx, "recipients", FactList([*tx.recipients, *added]))
         return list(dict.fromkeys(merged))
 
+    def _all_resolved(self, tx: Transaction, recipients: Iterable[Recipient]) -> list[Recipient]:
+        return [one for named in recipients for one in self._resolved(tx, named)]
+
     def _resolved(self, tx: Transaction, rcpt: Recipient) -> Sequence[Recipient]:
         """Return the recipients that stand for one that the client has named, or the one itself."""
         if rcpt in tx.recipients:
@@ -240,7 +284,7 @@ class Actions(Acting):
         if rcpt in self.final:
             return self.final[rcpt]
         if self._is_open(rcpt):
-            return (rcpt, *self._pending.get(rcpt, ()))
+            return (rcpt, *(self._pending[rcpt][0] if rcpt in self._pending else ()))
         raise ValueError(f"{rcpt.address} is no recipient of this transaction")
 
     def _is_open(self, rcpt: Recipient) -> bool:

@@ -169,9 +169,17 @@ class TrapHit(msgspec.Struct, frozen=True):
     is_evidence: bool = True
 
 
+class Sender(msgspec.Struct, frozen=True):
+    """A sender that a plugin has set; `gets_dsns` is whether DSNs of this server go to it."""
+
+    address: Address
+    gets_dsns: bool = True
+
+
 @read_only(
     address="use tx.replace_recipient()",
     route="use tx.choose_route()",
+    sender="use tx.change_sender()",
     reply="return a decision from on_rcpt",
 )
 class Recipient(msgspec.Struct, frozen=True, eq=False):
@@ -182,6 +190,7 @@ class Recipient(msgspec.Struct, frozen=True, eq=False):
     message, if there is one. `route` is the name of the route that a plugin has chosen, "" for the
     first that matches. `added` is whether a plugin has added the recipient. `mta_reply` is the
     refusal of the mail server itself if Gatepost is its milter, None if it accepts the recipient.
+    `sender` is what a plugin has set for this recipient, see `Transaction.sender_of`.
     """
 
     address: Address
@@ -192,6 +201,7 @@ class Recipient(msgspec.Struct, frozen=True, eq=False):
     route: str = ""
     added: bool = False
     mta_reply: Reply | None = None
+    sender: Sender | None = None
 
     @property
     def accepted(self) -> bool:
@@ -216,7 +226,8 @@ class Acting(Protocol):
     `author` is the plugin that runs.
     `current` is the recipient that is being decided. `named` are the accepted recipients as the
     client named them, None if they are the transaction's. `each` is whether the client gets a reply
-    for each of them. `held` is why the message is held, None if it is not. `sealed` is true from
+    for each of them. `held` is why the message is held, None if it is not. `sender` is what a
+    plugin has set for all recipients, `has_senders` whether any has set one. `sealed` is true from
     the delivery on. `refusals` are answers about some of the recipients, with the reply, that are
     still to be recorded.
     """
@@ -226,6 +237,8 @@ class Acting(Protocol):
     named: list[Recipient] | None
     held: Hold | None
     each: bool
+    sender: Sender | None
+    has_senders: bool
     sealed: bool
     changes: Sequence[Change]
     refusals: Sequence[tuple[Any, Reply]]
@@ -249,6 +262,19 @@ class Acting(Protocol):
     def hold(self, hold: Hold) -> None:
         """Hold the message in the queue."""
 
+    def change_sender(
+        self,
+        tx: "Transaction",
+        address: Address | str,
+        recipients: Iterable[Recipient] | None,
+        *,
+        dsns: bool,
+    ) -> None:
+        """Change the sender that next hops and mailboxes get."""
+
+    def is_replaced(self, rcpt: Recipient) -> bool:
+        """Return whether others replace a recipient that is being decided."""
+
     def accept(self, tx: "Transaction", rcpt: Recipient) -> None:
         """Add a recipient that the client has named, or those that replace it."""
 
@@ -262,7 +288,7 @@ class Acting(Protocol):
 @read_only(
     recipients="use tx.add_recipient() or tx.replace_recipient()",
     message="use the methods of tx.message",
-    reverse_path="the sender cannot be changed",
+    reverse_path="use tx.change_sender()",
 )
 class Transaction(msgspec.Struct, frozen=True, eq=False):
     """One mail transaction, from MAIL to the end of the message or RSET (RFC 5321 section 3.3).
@@ -341,9 +367,38 @@ class Transaction(msgspec.Struct, frozen=True, eq=False):
         """Do what the decision `hold(reason)` does, from a method that returns no decision."""
         self._acting().quarantine(reason)
 
+    def change_sender(
+        self,
+        address: Address | str,
+        recipients: Iterable[Recipient] | None = None,
+        *,
+        dsns: bool = True,
+    ) -> None:
+        """Deliver with another sender, by default for all recipients, also later ones.
+
+        `reverse_path` stays what the client has named. DSNs of this server go to the new sender,
+        or with `dsns=False` to that of the client. "" is the null reverse-path. Raises ValueError
+        for an invalid address, for a recipient of another transaction, and for a message with the
+        null reverse-path: a DSN must not cause another one.
+        """
+        self._acting().change_sender(self, address, recipients, dsns=dsns)
+
+    def sender_of(self, rcpt: Recipient) -> Address:
+        """Return the sender with which the message is delivered to a recipient."""
+        sender = chosen_sender(self, rcpt)
+        return self.reverse_path if sender is None else sender.address
+
     def _acting(self) -> Acting:
         if self.acting is None or self.acting.sealed:
             raise RuntimeError(
                 "recipients and delivery cannot be changed now: do it from on_mail to on_deliver"
             )
         return self.acting
+
+
+def chosen_sender(tx: Transaction, rcpt: Recipient) -> Sender | None:
+    """Return the sender that plugins have set for a recipient, None for that of the client."""
+    acting = tx.acting
+    if acting is None or not acting.has_senders:
+        return None
+    return rcpt.sender or acting.sender

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from gatepost._version import __version__
-from gatepost.model.address import domain_key
+from gatepost.model.address import Address, domain_key, local_key, without_tag
 from gatepost.model.decision import Decision, Verdict
 from gatepost.model.reply import Reply
 
@@ -34,7 +34,8 @@ class ServerFacts(msgspec.Struct, frozen=True):
     `worker` is the number of the worker process. No other running worker of the server has it, and
     a new worker may get that of one that has ended. `listeners` are the names of the listeners that
     have one. `domains` are the lists of `recipients.domains`. `trap_refusal` refuses a message
-    because of a trap.
+    because of a trap. `subaddress` has the separators of `recipients.subaddress`, `routes` are
+    the names of the routes that have one, `known` the lists of `recipients.known`.
     """
 
     hostname: str = "localhost"
@@ -43,6 +44,21 @@ class ServerFacts(msgspec.Struct, frozen=True):
     listeners: tuple[str, ...] = ()
     domains: Sequence[Any] = ()
     trap_refusal: TrapRefusal = TrapRefusal()
+    subaddress: str = "+"
+    routes: tuple[str, ...] = ()
+    known: Sequence[Any] = ()
+
+    def user_of(self, address: Address) -> str:
+        """Return the local part of an address in canonical form, without its subaddress."""
+        return without_tag(local_key(address.local), self.subaddress)
+
+    def is_known(self, address: Address) -> bool:
+        """Return whether a list in `recipients.known` has an address, with or without subaddress.
+
+        Tables in `recipients.known` do not count: a look-up in them may have to wait.
+        """
+        keys = address.key, f"{self.user_of(address)}@{domain_key(address.domain)}"
+        return any(source.current.find(*keys) is not None for source in self.known)
 
     def is_local(self, domain: str) -> bool:
         """Return whether a domain is in `recipients.domains`; those of plugins are not."""

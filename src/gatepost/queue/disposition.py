@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from gatepost.config.units import format_duration
+from gatepost.delivery.senders import by_sender
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
@@ -81,9 +82,26 @@ class Disposition:
         """Return the messages to store for a message that arrives, DSNs included.
 
         `failures` are the recipients that have been tried before, each with its error. With `hold`
-        all others are held.
+        all others are held. Each sender that plugins have set has a message of its own.
         """
-        facts = message_facts(tx)
+        return [
+            new
+            for sender, some in by_sender(tx, recipients)
+            for new in self._accept(
+                message_facts(tx, sender), some, message, failures, now, hold=hold
+            )
+        ]
+
+    def _accept(
+        self,
+        facts: MessageFacts,
+        recipients: Sequence[Recipient],
+        message: Message,
+        failures: Mapping[Recipient, DeliveryError],
+        now: float,
+        *,
+        hold: Hold | None,
+    ) -> list[NewMessage]:
         expires, event = self._times(facts, now)
         if hold is not None:
             self._recorder.quarantined(facts, recipients, hold)
@@ -115,7 +133,17 @@ class Disposition:
         self, tx: Transaction, message: Message, successes: SuccessActions, now: float
     ) -> list[NewMessage]:
         """Return the success DSNs of a message that was delivered without the queue."""
-        facts = message_facts(tx)
+        return [
+            new
+            for sender, some in by_sender(tx, list(successes))
+            for new in self._successes(
+                message_facts(tx, sender), message, {one: successes[one] for one in some}, now
+            )
+        ]
+
+    def _successes(
+        self, facts: MessageFacts, message: Message, successes: SuccessActions, now: float
+    ) -> list[NewMessage]:
         if not may_notify(facts):
             return []
         original = _original_of(facts, message, now, now + self._policy.expire)

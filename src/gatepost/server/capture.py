@@ -10,7 +10,7 @@ from gatepost.delivery.target import DeliveryError
 from gatepost.model.decision import Decision, accept
 from gatepost.model.message import Message
 from gatepost.model.message_transaction import MessageTransaction
-from gatepost.model.session import Hold, Recipient, Transaction
+from gatepost.model.session import Hold, Recipient, Transaction, chosen_sender
 from gatepost.plugin.base import Plugin
 
 
@@ -18,7 +18,8 @@ class ReceivedMessage(msgspec.Struct, frozen=True):
     """An accepted message: the addresses of its envelope, and the complete content.
 
     `routes` are the names of the routes that plugins have chosen, by recipient. `quarantined` is
-    the reason why the message is held, "" if it is not.
+    the reason why the message is held, "" if it is not. `senders` are those that plugins have set,
+    by recipient.
     """
 
     reverse_path: str
@@ -26,6 +27,7 @@ class ReceivedMessage(msgspec.Struct, frozen=True):
     content: bytes
     routes: dict[str, str] = {}
     quarantined: str = ""
+    senders: dict[str, str] = {}
 
     def parse(self) -> EmailMessage:
         """Return the content as a message of the standard library, such as for its subject."""
@@ -37,7 +39,12 @@ def received_message(tx: Transaction, quarantined: str = "") -> ReceivedMessage:
     recipients = [str(one.address) for one in tx.recipients]
     content = b"" if tx.message is None else bytes(tx.message)
     routes = {str(one.address): one.route for one in tx.recipients if one.route}
-    return ReceivedMessage(str(tx.reverse_path), recipients, content, routes, quarantined)
+    senders = {
+        str(one.address): str(sender.address)
+        for one in tx.recipients
+        if (sender := chosen_sender(tx, one)) is not None
+    }
+    return ReceivedMessage(str(tx.reverse_path), recipients, content, routes, quarantined, senders)
 
 
 class MemorySpool:

@@ -359,6 +359,9 @@ def _facts(config: Config, lists: Lists, worker: int) -> ServerFacts:
         listeners=names,
         domains=lists.domains,
         trap_refusal=refusal,
+        subaddress=config.recipients.subaddress,
+        routes=tuple(route.name for route in config.route if route.name),
+        known=lists.known,
     )
 
 

@@ -7,6 +7,9 @@ plugins have edited it: fields, body, recipients. A field of the client is named
 those of its name. Only the names that were edited are compared. A field that is equal in both stays
 as it is; what follows the last such field is replaced in place as far as it goes.
 
+A mail server has one sender for all recipients of a message. If plugins have set several, it gets
+that of the first recipient that has one.
+
 A quarantined message is held in the queue of the mail server. A message that a plugin has stored is
 dropped by the mail server, which has accepted it.
 
@@ -22,7 +25,7 @@ import msgspec
 from gatepost.model.headers import places
 from gatepost.model.message import Message
 from gatepost.model.reply import Reply
-from gatepost.model.session import Hold, Transaction
+from gatepost.model.session import Hold, Transaction, chosen_sender
 from gatepost.session.handover import accepted
 from gatepost.session.setup import Setup
 from gatepost.wire.milter.changes import Changes, Field
@@ -63,7 +66,17 @@ def changes_of(tx: Transaction) -> Changes:
     parts = message.parts
     changed, appended = ([], []) if parts.fields is None else _compared(message, parts.fields)
     body = None if parts.body is None else list(parts.body.content())
-    return Changes(changed, appended, fields_of(parts.front), added, deleted, body)
+    front = fields_of(parts.front)
+    return Changes(changed, appended, front, added, deleted, body, sender=_sender(tx))
+
+
+def _sender(tx: Transaction) -> str | None:
+    """Return the sender that plugins have set, None for that of the client."""
+    if tx.acting is None or not tx.acting.has_senders:
+        return None
+    senders = (chosen_sender(tx, one) for one in tx.recipients)
+    found = next(filter(None, senders), None)
+    return None if found is None else str(found.address)
 
 
 def _recipients(tx: Transaction) -> tuple[Sequence[tuple[str, str]], Sequence[str]]:

@@ -16,6 +16,9 @@ fail.
 The client is answered about the recipients that it has named, whatever plugins put in their place
 (`gatepost.model.actions`). A quarantined message is held in the queue for all recipients.
 
+Recipients with different senders (`tx.change_sender`) are deliveries of their own, also by the same
+route.
+
 If the sender has asked for a DSN of success (RFC 3461), it is queued before the reply. If that
 fails the message is accepted all the same and the failure is recorded: a DSN is not worth a
 duplicate.
@@ -28,6 +31,7 @@ from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from typing import Any, Final
 
 from gatepost.delivery.route import Route
+from gatepost.delivery.senders import as_sent, by_sender
 from gatepost.delivery.target import Delivery, DeliveryError, Failures
 from gatepost.model.fact_list import FactList
 from gatepost.model.facts import keep, set_fact
@@ -53,7 +57,7 @@ def hand_over(setup: Setup, tx: Transaction) -> Result:
     """
     reports: dict[Recipient, Action] = {}
     try:
-        shares = setup.router.split(tx.recipients)
+        shares = _shares(setup, tx)
     except DeliveryError as error:
         return _not_delivered(setup, tx, dict.fromkeys(tx.recipients, error))
     if len(shares) != 1 or shares[0][0].mode == "queue":
@@ -63,6 +67,14 @@ def hand_over(setup: Setup, tx: Transaction) -> Result:
     if outcome is _NONE and not reports:
         return accepted(tx)
     return _hand_over(setup, tx, shares, reports, outcome)
+
+
+def _shares(setup: Setup, tx: Transaction) -> Shares:
+    """Return each route with recipients that have the same sender; raises `DeliveryError`."""
+    shares = setup.router.split(tx.recipients)
+    if tx.acting is None or not tx.acting.has_senders:
+        return shares
+    return [(route, some) for route, all_of_it in shares for _, some in by_sender(tx, all_of_it)]
 
 
 async def _hand_over(
@@ -103,7 +115,7 @@ async def hand_over_each(setup: Setup, tx: Transaction) -> Reply:
     reports: dict[Recipient, Action] = {}
     failed: dict[Recipient, DeliveryError] = {}
     try:
-        for route, recipients in setup.router.split(tx.recipients):
+        for route, recipients in _shares(setup, tx):
             failed |= await _deliver_or_spool(setup, route, tx, recipients, reports)
         await _spool_added(setup, tx, failed)
     except DeliveryError as error:
@@ -175,7 +187,7 @@ def _deliver(
     Adds the recipients that need a DSN of success to `reports`.
     """
     assert tx.message is not None
-    delivery = Delivery(tx, recipients, tx.message)
+    delivery = Delivery(as_sent(tx, recipients), recipients, tx.message)
     try:
         pending = route.target.deliver(delivery)
     except DeliveryError as error:

@@ -38,11 +38,13 @@ class Table(ABC):
     """A table; `name` is its specification as configured, such as "lmdb:users".
 
     `is_local` is true for a table that answers in microseconds and never waits, such as a file:
-    then there is no cache in front of it. `files` are read again when they change. `timeout` is
+    then there is no cache in front of it. `by_local_part` is true for one that finds an address by
+    its local part, whatever its domain is. `files` are read again when they change. `timeout` is
     how many seconds a query may take, `batch` how many keys it may have.
     """
 
     is_local: ClassVar[bool] = False
+    by_local_part: ClassVar[bool] = False
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -14,11 +14,14 @@ import msgspec
 from gatepost.model.address import Address
 from gatepost.model.endpoint import Endpoint
 from gatepost.model.fact_list import FactList
-from gatepost.model.session import AuthFacts, Recipient, Session, TlsFacts, Transaction
+from gatepost.model.session import AuthFacts, Recipient, Sender, Session, TlsFacts, Transaction
 
 
 class MessageFacts(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The envelope without recipients: the transaction, and the stored part of its session."""
+    """The envelope without recipients: the transaction, and the stored part of its session.
+
+    `reverse_path` gets the DSNs. `sender` is the one to deliver with, None if it is the same.
+    """
 
     id: str
     reverse_path: Address
@@ -36,6 +39,7 @@ class MessageFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     xclient: dict[str, str] | None = None
     auth: AuthFacts | None = None
     in_relay_network: bool = False
+    sender: Address | None = None
 
 
 class RecipientFacts(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -94,12 +98,12 @@ decode_message = msgspec.json.Decoder(MessageFacts).decode
 decode_recipient = msgspec.json.Decoder(RecipientFacts).decode
 
 
-def message_facts(tx: Transaction) -> MessageFacts:
-    """Return the stored part of a transaction and its session."""
+def message_facts(tx: Transaction, sender: Sender | None = None) -> MessageFacts:
+    """Return the stored part of a transaction and its session, with the sender of plugins."""
     session = tx.session
     return MessageFacts(
         id=tx.id,
-        reverse_path=tx.reverse_path,
+        reverse_path=sender.address if sender and sender.gets_dsns else tx.reverse_path,
         params=tx.params,
         received=tx.received,
         session=session.id,
@@ -114,6 +118,7 @@ def message_facts(tx: Transaction) -> MessageFacts:
         xclient=_plain(session.xclient),
         auth=session.auth,
         in_relay_network=session.in_relay_network,
+        sender=sender.address if sender and not sender.gets_dsns else None,
     )
 
 
@@ -149,8 +154,9 @@ def transaction(facts: MessageFacts, recipients: list[Recipient]) -> Transaction
         auth=facts.auth,
         in_relay_network=facts.in_relay_network,
     )
+    sender = facts.reverse_path if facts.sender is None else facts.sender
     return Transaction(
-        facts.id, session, facts.reverse_path, facts.params, facts.received, FactList(recipients)
+        facts.id, session, sender, facts.params, facts.received, FactList(recipients)
     )
 
 

@@ -7,6 +7,7 @@ temporarily, the recipient is accepted; the delivery decides.
 from collections.abc import Awaitable
 
 from gatepost.delivery.routes import Router
+from gatepost.delivery.senders import as_sent
 from gatepost.delivery.target import Target
 from gatepost.model.decision import Decision, Verdict
 from gatepost.model.reply import Reply
@@ -25,11 +26,15 @@ def uses_call_ahead(router: Router) -> bool:
 def call_ahead(router: Router, tx: Transaction, rcpt: Recipient) -> Awaitable[Answer | None] | None:
     """Return the pending answer of a recipient's next hop.
 
-    It is None if the next hop cannot be asked, or is known to accept the recipient.
+    It is None if the next hop cannot be asked, or is known to accept the recipient. A recipient
+    that a plugin has replaced is not asked about: it may exist only here.
     """
+    if tx.acting is not None and tx.acting.is_replaced(rcpt):
+        return None
     route = router.route(rcpt)
     if route is None or not route.target.can_verify:
         return None
+    tx = as_sent(tx, [rcpt])
     known = route.target.known_reply(tx, rcpt)
     if known is None:
         return _ask(route.target, tx, rcpt)

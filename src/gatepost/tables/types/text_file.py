@@ -63,6 +63,8 @@ class TextTable(FileTable[Rows]):
 class LocalTable(TextTable):
     """A table whose keys are local parts: the domain of an address that is looked up is ignored."""
 
+    by_local_part = True
+
     def version_find(self, version: Rows, keys: Sequence[str]) -> Found:
         """See `FileTable`."""
         found = ((key, self.local_find(version, _local_part(key))) for key in keys)

@@ -38,6 +38,7 @@ class Changes(msgspec.Struct, frozen=True):
     fields, `inserted` are in front of them, in order. `added` and `deleted` are recipients without
     angle brackets; an added one has its parameters. `body` are the pieces of a new body, None for
     the client's. `quarantine` is the reason, "" for none. With `discard` the message is dropped.
+    `sender` is a new sender without angle brackets, None for the client's.
     """
 
     changed: Sequence[tuple[bytes, int, Field | None]] = ()
@@ -48,18 +49,29 @@ class Changes(msgspec.Struct, frozen=True):
     body: Iterable[bytes] | None = None
     quarantine: str = ""
     discard: bool = False
+    sender: str | None = None
 
-    def encoded(self, *, leading: bool, with_params: bool) -> bytes:
-        """Return the responses that make the changes."""
+    def encoded(self, *, leading: bool, with_params: bool, with_sender: bool) -> bytes:
+        """Return the responses that make the changes.
+
+        `with_params` and `with_sender` are whether the mail server can take these.
+        """
         return b"".join(
             (
                 *self._fields(leading=leading),
+                *(
+                    packet(c.CHANGE_SENDER, _path(one))
+                    for one in self._senders(possible=with_sender)
+                ),
                 *(_recipient(one, with_params=with_params) for one in self.added),
                 *(packet(c.DELETE_RECIPIENT, _path(one)) for one in self.deleted),
                 *(_pieces(self.body) if self.body is not None else ()),
                 *((packet(c.QUARANTINE, _string(self.quarantine)),) if self.quarantine else ()),
             )
         )
+
+    def _senders(self, *, possible: bool) -> tuple[str, ...]:
+        return (self.sender,) if possible and self.sender is not None else ()
 
     def _fields(self, *, leading: bool) -> Iterator[bytes]:
         """Yield the changes of fields.

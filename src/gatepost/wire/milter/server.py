@@ -221,6 +221,7 @@ class MilterServer(MtaWire):
         responses = changes.encoded(
             leading=bool(self.terms.steps & c.LEADING_SPACE),
             with_params=bool(self.terms.actions & c.CAN_ADD_RECIPIENTS_WITH_PARAMS),
+            with_sender=bool(self.terms.actions & c.CAN_CHANGE_SENDER),
         )
         return responses + CONTINUE
 

@@ -1,7 +1,8 @@
 """The negotiation of a milter connection: what both sides offer, and the terms that follow.
 
 A mail server that cannot make all the changes that plugins may ask for is refused at once. It would
-otherwise deliver a message without them.
+otherwise deliver a message without them. Parameters of added recipients and another sender are the
+exceptions: old mail servers cannot take these.
 """
 
 import functools
@@ -21,7 +22,9 @@ _REQUIRED: Final = (
     | c.CAN_CHANGE_HEADERS
     | c.CAN_QUARANTINE
 )
-_KNOWN: Final = _REQUIRED | c.CAN_ADD_RECIPIENTS_WITH_PARAMS | c.CAN_CHOOSE_MACROS
+_KNOWN: Final = (
+    _REQUIRED | c.CAN_CHANGE_SENDER | c.CAN_ADD_RECIPIENTS_WITH_PARAMS | c.CAN_CHOOSE_MACROS
+)
 _STEPS: Final = c.SILENT_HEADERS | c.CAN_SKIP | c.REFUSED_RECIPIENTS | c.LEADING_SPACE
 
 # The macros that become facts, by the number of their stage in the protocol.
