@@ -16,7 +16,7 @@ from tests.plugins.mails import (
 )
 from tools import exim
 
-from gatepost import Address
+from gatepost import Address, Plugin
 from gatepost.plugin.contract import implements
 from gatepost.plugins._batv import DAY, add_tag, is_valid, read_tag
 from gatepost.plugins.bounces import Bounces
@@ -182,6 +182,7 @@ def test_other_mail_with_a_sender_is_no_answer(field):
         ({"keys": {"x": "12345678"}, "domains": "a.example"}, "expected one digit"),
         ({"keys": {"0": "1234567"}, "domains": "a.example"}, "at least 8 characters"),
         ({"keys": {"0": "12345678"}}, "domains: expected"),
+        ({"keys": KEYS, "domains": "a.example", "sign": "1"}, "sign: expected"),
         ({"lifetime": 0}, "lifetime: expected 1 to 100 days"),
     ],
 )
@@ -197,6 +198,63 @@ def test_clients_of_yours_can_send_bounces(login):
     script = transcript(LINES, sender="", to=["a@example.com", "b@example.com"], login=login)
     play(script, [Login(), Bounces(**TAGS), seen], config=config, peer=RELAY_PEER)
     assert seen.result is None
+
+
+# outgoing mail
+
+
+def signed(sender, *plugins, config=LOGIN_CONFIG, login=True, peer=None, **options):
+    """Send a message; return the senders of the delivery by recipient, and what was played."""
+    script = transcript(LINES, sender=sender, to=["b@example.com"], login=login)
+    chain = [Login(), *plugins, Bounces(sign="0", **TAGS, **options)]
+    played = play(script, chain, config=config, **({"peer": peer} if peer else {}))
+    (message,) = played.messages
+    return message.senders, played
+
+
+def test_mail_of_users_gets_a_tag():
+    senders, played = signed("user@example.com")
+    assert senders == {"b@example.com": tagged()}
+    assert played.metrics.value("gatepost_plugin_bounces_signed") == 1
+    at_rcpt(senders["b@example.com"], "250", **TAGS)
+
+
+def test_mail_of_clients_that_may_relay_gets_a_tag():
+    more = {"config": RELAY_CONFIG, "peer": RELAY_PEER, "login": False}
+    assert signed("user@example.com", **more)[0] == {"b@example.com": tagged()}
+
+
+class Changed(Plugin):
+    """Stands for `masquerade`."""
+
+    def __init__(self):
+        super().__init__()
+        self.name = "masquerade"
+
+    def on_message(self, tx):
+        tx.change_sender("user@example.com")
+
+
+def test_the_tag_belongs_to_the_changed_sender():
+    assert signed("user@host.example.com", Changed())[0] == {"b@example.com": tagged()}
+
+
+@pytest.mark.parametrize(
+    "sender",
+    ["", "a@client.example", tagged(), "exempt@example.com", "a" * 60 + "@example.com"],
+)
+def test_other_senders_get_no_tag(sender):
+    assert signed(sender, exempt="exempt@example.com")[0] == {}
+
+
+def test_mail_of_strangers_gets_no_tag():
+    assert signed("user@example.com", config=DOMAINS, login=False)[0] == {}
+
+
+def test_without_a_key_to_sign_with_no_mail_gets_a_tag():
+    script = transcript(LINES, sender="user@example.com", login=True)
+    played = play(script, [Login(), Bounces(**TAGS)], config=LOGIN_CONFIG)
+    assert played.messages[0].senders == {}
 
 
 # the format

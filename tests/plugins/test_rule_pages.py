@@ -12,7 +12,7 @@ from gatepost.plugin.place import Place
 METRICS = {
     "headers": {"found"},
     "loops": {"found"},
-    "bounces": {"found", "valid_tags"},
+    "bounces": {"found", "signed", "valid_tags"},
     "regex": {"found"},
     "mark": {"added", "removed"},
     "headers_add": {"added"},

@@ -23,7 +23,7 @@ from gatepost import (
     field,
     local,
 )
-from gatepost.plugins._batv import DAY, is_valid, read_tag
+from gatepost.plugins._batv import DAY, add_tag, is_valid, read_tag
 from gatepost.plugins._client import Finding, decide
 from gatepost.plugins._findings import add_result, count
 
@@ -34,6 +34,8 @@ _NUMBERS = frozenset("0123456789")
 
 class Bounces(Plugin):
     """Adds the result `bounces` for mail with the null sender: "pass", or the first finding."""
+
+    after = frozenset({"masquerade"})
 
     class Options(Plugin.Options):
         """Reactions by what is found, and the keys of tags."""
@@ -57,6 +59,8 @@ class Bounces(Plugin):
         exempt: AddressList = AddressList()
         """Addresses of `domains` that get bounces without a tag, because other servers send mail
         from them."""
+        sign: str = ""
+        """The number of the key with which outgoing mail gets tags, "" for no tags."""
         lifetime: int = 7
         """The number of days for which a tag is valid."""
         answer: Reaction = Reaction("none")
@@ -70,6 +74,8 @@ class Bounces(Plugin):
                 raise ValueError(f"keys: expected at least {_SHORTEST_KEY} characters")
             if self.keys and not len(self.domains):
                 raise ValueError("domains: expected the domains whose mail has tags")
+            if self.sign and self.sign not in self.keys:
+                raise ValueError("sign: expected the number of one of the keys")
             if not 1 <= self.lifetime <= _LONGEST_LIFE:
                 raise ValueError(f"lifetime: expected 1 to {_LONGEST_LIFE} days")
 
@@ -125,6 +131,26 @@ class Bounces(Plugin):
         if not tx.reverse_path or _is_trusted(tx) or not _is_answer(headers):
             return None
         return self._conclude(tx, ["answer"])
+
+    def on_message(self, tx: MessageTransaction) -> None:
+        """Put a tag into the sender of a message that a user sends."""
+        if not (self.options.sign and tx.reverse_path and _is_trusted(tx)):
+            return
+        sender = tx.sender_of(tx.recipients[0])  # as other plugins have changed it
+        if self._must_have_tag(sender) and read_tag(sender.local) is None:
+            self._sign(tx, sender)
+
+    def _sign(self, tx: Transaction, sender: Address) -> None:
+        number = self.options.sign
+        last_day = int(self.clock.time() // DAY) + self.options.lifetime
+        tagged = add_tag(sender, number, self.options.keys[number], last_day)
+        if tagged is None:
+            log = self.log_for(tx)
+            log.warning("sender not tagged", sender=sender, problem="the local part is too long")
+            return
+        self.metrics.counter("signed").inc()
+        # DSNs of this server come by no hook that could remove the tag.
+        tx.change_sender(tagged, dsns=False)
 
     def _conclude(self, tx: Transaction, names: Iterable[str]) -> Decision | None:
         """Add the findings to those about earlier recipients, and decide about the new ones."""
