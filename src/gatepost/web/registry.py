@@ -37,7 +37,7 @@ VIEWS = (
         "Queue",
         "What waits, for which next hop, since when, and why?",
         queue.query,
-        ("zone", "sender", "to"),
+        ("sender", "to"),
         refresh=10,
     ),
     View(
@@ -46,7 +46,6 @@ VIEWS = (
         "Health",
         "Is the server well?",
         health.query,
-        ("zone",),
         is_scoped=False,
         refresh=10,
     ),

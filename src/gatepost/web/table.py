@@ -68,6 +68,11 @@ class Table(NamedTuple):
     empty: str = ""
     note: str = ""
 
+    @property
+    def is_figures(self) -> bool:
+        """Return whether all columns but the first are numbers."""
+        return all(column.kind in NUMBERS for column in self.columns[1:])
+
 
 def written(value: Value, kind: Kind, zone: tzinfo | None) -> str:
     """Return a value as a page shows it."""

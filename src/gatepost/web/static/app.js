@@ -61,6 +61,14 @@
     },
   });
 
+  // Forms of times: the distance of two ticks, its usual form, and those after a new year and day.
+  const TIMES = [
+    [86400, "{D} {MMM}", "\n{YYYY}", null, null, null, null, null, 1],
+    [3600, "{HH}:{mm}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1],
+    [60, "{HH}:{mm}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1],
+  ];
+  const SHOWN = { hour: "{D} {MMM} {HH}:{mm}", day: "{D} {MMM}" };
+
   const height = () => (innerWidth < 640 ? 200 : 260);
 
   const draw = (element) => {
@@ -72,12 +80,14 @@
       font: "12px system-ui, sans-serif",
     };
     const stack = stacked(facts.series);
-    const bars = uPlot.paths.bars({ size: [0.8, 40] });
+    // A bar stands between the start of its hour or day and that of the next.
+    const length = facts.unit === "hour" ? 3600 : 86400;
+    const bars = uPlot.paths.bars({ size: [0.8, 60], align: 1 });
     // The highest sum is drawn first, so that the lower ones stay visible.
     const series = facts.series.map(([name, title, values], at) => ({
       label: title,
-      fill: colour(`--${name}`),
-      stroke: colour(`--${name}`),
+      fill: colour(`--fill-${name}`),
+      stroke: colour(`--fill-${name}`),
       width: 0,
       paths: bars,
       points: { show: false },
@@ -99,9 +109,12 @@
       height: height(),
       plugins: [marks(facts.marks)],
       cursor: { drag: { x: false, y: false } },
-      scales: { y: { range: (_plot, _least, most) => [0, Math.max(1, most * 1.05)] } },
-      axes: [axis, { ...axis, size: 56, values: (_plot, ticks) => ticks.map((one) => one.toLocaleString("en")) }],
-      series: [{}, ...all.map(({ data, ...rest }) => rest)],
+      scales: {
+        x: { range: (_plot, first, last) => [first, last + length] },
+        y: { range: (_plot, _least, most) => [0, Math.max(1, most * 1.05)] },
+      },
+      axes: [{ ...axis, values: TIMES }, { ...axis, size: 56, values: (_plot, ticks) => ticks.map((one) => one.toLocaleString("en")) }],
+      series: [{ label: facts.unit === "hour" ? "Hour" : "Day", value: SHOWN[facts.unit] }, ...all.map(({ data, ...rest }) => rest)],
     };
     if (facts.zone !== "local") {
       options.tzDate = (seconds) => uPlot.tzDate(new Date(seconds * 1000), facts.zone);

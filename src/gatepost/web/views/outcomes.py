@@ -51,6 +51,7 @@ def query(source: Source, filters: Filters) -> Shown:
         "ended": ended_in(ended, buckets.since, buckets.until),
         "chart": {
             "times": buckets.starts,
+            "unit": buckets.unit,
             "zone": filters.zone,
             "series": [[one, _TITLES[one], series[one]] for one in reversed(_COUNTED)],
             "lines": [[_COMPARED[name], values] for name, values in compared.items()],
@@ -116,5 +117,5 @@ def _table(
     values = [series[one] for one in RESULTS]
     each = zip(buckets.starts, *values, all_, *compared.values(), strict=True)
     rows = [Row(row) for row in each][::-1]
-    note = "All are accepted, deferred and refused messages."
+    note = "All: accepted, deferred and refused messages, without those that clients abandoned."
     return Table("outcomes", f"Messages per {buckets.unit}", columns, rows, EMPTY, note)

@@ -60,6 +60,7 @@ def query(source: Source, filters: Filters) -> Shown:
         "days": DAYS,
         "chart": {
             "times": buckets.starts,
+            "unit": buckets.unit,
             "zone": filters.zone,
             "series": [["refused", "Trap hits", hits]],
             "lines": [],
