@@ -991,7 +991,7 @@ class WebConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         Key(
             formats.WEB_LISTEN,
             'The address for HTTP, such as "127.0.0.1:8025" or "unix:var/web.sock"; "" is none.',
-            "The pages show who writes to whom. Each address is one more place for password"
+            "The pages show senders and recipients. Each address is one more place for password"
             " guessing.",
         ),
     ] = ""

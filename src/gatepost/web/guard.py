@@ -1,4 +1,4 @@
-"""What applies to every request: its limits, the header fields of every response, errors.
+"""The rules of every request: its limits, the header fields of every response, errors.
 
 A plain ASGI application around another one, so that a response can be a stream.
 

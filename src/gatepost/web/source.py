@@ -1,4 +1,4 @@
-"""What a page is made from: the ledger, the queue and the health, as one user may see them.
+"""The data of a page: the ledger, the queue and the health, as one user may see them.
 
 Each request has a source of its own, which is used in one thread.
 

@@ -48,7 +48,7 @@ class WebUser(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def scope(self) -> Scope:
-        """What the user may see."""
+        """The mail that the user may see."""
         return Scope(frozenset(self.domains))
 
     def __repr__(self) -> str:

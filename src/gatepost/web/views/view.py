@@ -1,4 +1,4 @@
-"""What a view is, and what its query returns."""
+"""The parts of a view, and the result of its query."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from gatepost.web.table import Table
 
 
 class Shown(NamedTuple):
-    """What a page shows: its tables, which are also exported, and other facts for the template."""
+    """The content of a page: its tables, which are also exported, and facts for the template."""
 
     tables: Sequence[Table]
     facts: Mapping[str, Any] = {}
