@@ -30,10 +30,14 @@ _log = get_logger("gatepost.web")
 
 
 def is_from_here(request: Request) -> bool:
-    """Return whether a form was sent by a page of this site, as far as the browser reports it."""
+    """Return whether a form was sent by a page of this site, as far as the browser reports it.
+
+    Browsers send Sec-Fetch-Site by HTTPS and to this machine, and Origin always. A reverse proxy
+    can change the name of the host with which Origin is compared.
+    """
     site = request.headers.get("sec-fetch-site")
-    if site is not None and site not in ("same-origin", "none"):
-        return False
+    if site is not None:
+        return site == "same-origin"
     origin = request.headers.get("origin")
     return origin is None or urlsplit(origin).netloc == request.headers.get("host")
 

@@ -100,8 +100,14 @@ class Scope(NamedTuple):
 
 
 def _without(record: R, hidden: Collection[str]) -> R:
-    """Return a record in whose texts some addresses are replaced."""
-    longest_first = sorted(filter(None, hidden), key=len, reverse=True)
+    """Return a record in whose texts some addresses are replaced.
+
+    A text without a local part and a domain is no address; it can be part of any word.
+    """
+    addresses = [one for one in hidden if all(one.rpartition("@"))]
+    if not addresses:
+        return record
+    longest_first = sorted(addresses, key=len, reverse=True)
     find = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
 
     def replaced(value: Any) -> Any:
