@@ -34,13 +34,12 @@ def running(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def visit(programs, running):
-    """Run a script with a browser in which a user is logged in; return its findings."""
-    cookie = running.logged_in(role="admin").cookie
+    """Run a script with a browser in which a user has just logged in; return its findings."""
     base = "http://{}:{}".format(*running.address)
 
     def visit(**given):
         modules = Path(programs["browser-tests"].prefix[-1]).parents[1]
-        name, _, value = cookie.partition("=")
+        name, _, value = running.logged_in(role="admin").cookie.partition("=")
         command = ["node", SCRIPT, modules, *programs["chromium"].prefix]
         command.append(
             json.dumps({"base": base, "cookie": {"name": name, "value": value}, **given})

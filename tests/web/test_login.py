@@ -181,8 +181,8 @@ def test_logins_are_recorded(dashboard):
     assert all(type(one) is Notice for one in found)
     assert [(one.name, one.about, one.detail) for one in found] == [
         ("dashboard login failed", "admin", "from 127.0.0.3"),
-        ("dashboard login", "admin", "from 127.0.0.1"),
-        ("dashboard logout", "admin", "from 127.0.0.1"),
+        ("dashboard login", "admin", "from 127.0.0.4"),
+        ("dashboard logout", "admin", "from 127.0.0.4"),
     ]
 
 
@@ -288,4 +288,4 @@ def test_fields_of_a_client_that_is_no_proxy_are_not_believed(dashboard):
     headers = {"X-Forwarded-For": "198.51.100.2", "X-Forwarded-Proto": "https"}
     answer = dashboard.browser().post("/login", RIGHT, **headers)
     assert "secure" not in answer.headers["Set-Cookie"].lower()
-    assert [one.detail for one in dashboard.events(1)] == ["from 127.0.0.1"]
+    assert [one.detail for one in dashboard.events(1)] == ["from 127.0.0.3"]

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import socket
+from contextlib import suppress
 
 import pytest
 from tests.web import made
@@ -300,15 +301,21 @@ def test_static_files_are_served_without_a_login(shared):
 
 @pytest.mark.parametrize(
     "octets",
-    [b"\x16\x03\x01\x02\x00", b"EHLO x\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 9000],
+    [b"\x16\x03\x01\x02\x00\r\n\r\n", b"EHLO x\r\n\r\n", b"GET / HTTP/1.1\r\nA: " + b"b" * 10**6],
 )
 def test_octets_that_are_no_request_end_the_connection(shared, octets):
-    shared.browser().get("/login")
     with socket.create_connection(shared.address, 60) as client:
-        client.sendall(octets + b"\r\n\r\n")
-        answer = client.makefile("rb").read()
-    assert answer.startswith(b"HTTP/1.1 400") or not answer
+        with suppress(ConnectionError):  # it is closed before all has been read
+            client.sendall(octets)
+        assert read(client)[:12] in (b"HTTP/1.1 400", b"")
     assert shared.browser().get("/login").status == 200
+
+
+def read(client):
+    """Return the octets up to the end of a connection."""
+    with suppress(ConnectionError):
+        return client.makefile("rb").read()
+    return b""
 
 
 def test_a_damaged_ledger_is_reported_and_the_rest_is_shown(dashboard):

@@ -48,7 +48,7 @@ def make_app(site: Site) -> ASGIApp:
                 Route("/first", _first(site), methods=["GET", "POST"]),
                 Mount("/static", _Static(packages=[("gatepost.web", "static")])),
             ],
-            exception_handlers={404: _not_found, UsersError: _users_error},
+            exception_handlers={404: _not_found, 500: _failed, UsersError: _users_error},
         )
     )
 
@@ -129,6 +129,11 @@ def _first(site: Site) -> Endpoint:
 
 async def _not_found(_request: Request, _error: Exception) -> Response:
     return Response("There is no such page.\n", 404, media_type="text/plain")
+
+
+async def _failed(_request: Request, _error: Exception) -> Response:
+    text = "An internal error. The log of the server has its cause.\n"
+    return Response(text, 500, media_type="text/plain")
 
 
 async def _users_error(_request: Request, error: Exception) -> Response:

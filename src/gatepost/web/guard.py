@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Sequence
 
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatepost.log.logger import get_logger
@@ -35,10 +36,6 @@ HEADERS = {
 _log = get_logger("gatepost.web")
 
 
-class _TooLargeError(Exception):
-    """The body of a request is too large."""
-
-
 class Guard:
     """An application with limits around another one."""
 
@@ -51,18 +48,15 @@ class Guard:
         try:
             async with asyncio.timeout(SECONDS):
                 await self._app(scope, _Body(receive).receive, response.send)
-        except _TooLargeError:
-            await response.fail(413, "The request is too large.")
         except TimeoutError:
             await response.fail(503, "The request took too long.")
-        except Exception as error:  # noqa: BLE001 - the next request must be answered
+        except Exception as error:  # noqa: BLE001 - the application has answered with 500
             path = str(scope.get("path", ""))
             _log.error("page failed", path=path, error=f"{type(error).__name__}: {error}")
-            await response.fail(500, "An internal error. The log of the server has its cause.")
 
 
 class _Body:
-    """The body of a request; raises `_TooLargeError`."""
+    """The body of a request; raises HTTPException."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -72,7 +66,7 @@ class _Body:
         message = await self._receive()
         self._octets += len(message.get("body", b""))
         if self._octets > BODY:
-            raise _TooLargeError
+            raise HTTPException(413, "The request is too large.\n")
         return message
 
 

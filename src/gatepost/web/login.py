@@ -50,14 +50,13 @@ def show_login(request: Request, text: str = "", status: int = 200) -> Response:
 
 async def log_in(site: Site, request: Request) -> Response:
     """Check a name and a password, and start a session."""
-    client = client_of(request, site.config.web)
+    client, form = client_of(request, site.config.web), await read_form(request)
     wait = site.attempts.wait(client.address)
     if wait > 0:
         minutes = int(wait // 60) + 1
         response = show_login(request, f"Too many failed logins. Try again in {minutes} min.", 429)
         response.headers["Retry-After"] = str(int(wait) + 1)
         return response
-    form = await read_form(request)
     site.attempts.count(client.address)
     try:
         user = await _checked(site, form.get("name", ""), form.get("password", ""))

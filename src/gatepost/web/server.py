@@ -5,7 +5,8 @@ its own and wakes up ten times a second.
 
 Limits: CONNECTIONS at the same time; further requests get 503. HEAD seconds for a request line and
 its header, from the connection or the end of the last response on, and HEAD_OCTETS of them. The
-handshake of TLS has the same time. `guard` has the limits of a request.
+handshake of TLS has the same time. `guard` has the limits of a request; after ANSWER seconds a
+connection is closed even if the client does not read.
 """
 
 import asyncio
@@ -19,22 +20,25 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from gatepost.web.guard import SECONDS
+
 CONNECTIONS = 100
 HEAD = 15.0
 HEAD_OCTETS = 32 * 1024
+ANSWER = SECONDS + 30.0
 # How long requests may continue when the process stops, in seconds.
 GRACE = 3.0
 
 
 class _Protocol(H11Protocol):
-    """One connection, which is closed if no request comes in time."""
+    """One connection, which is closed if the client is too slow."""
 
-    _head: asyncio.TimerHandle | None = None
+    _end: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for a request."""
+        """Wait for a request."""
         super().connection_made(transport)
-        self._await_head()
+        self._end_after(HEAD)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop to wait."""
@@ -42,25 +46,25 @@ class _Protocol(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Stop to wait when a request has come."""
+        """Wait for the end of the response when a request has come."""
         before = self.cycle
         super().data_received(data)
         if self.cycle is not before:
-            self._stop_waiting()
+            self._end_after(ANSWER)
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""
-        self._await_head()
+        self._end_after(HEAD)
         super().on_response_complete()
 
-    def _await_head(self) -> None:
+    def _end_after(self, seconds: float) -> None:
         self._stop_waiting()
-        self._head = self.loop.call_later(HEAD, self.transport.abort)
+        self._end = self.loop.call_later(seconds, self.transport.abort)
 
     def _stop_waiting(self) -> None:
-        if self._head is not None:
-            self._head.cancel()
-            self._head = None
+        if self._end is not None:
+            self._end.cancel()
+            self._end = None
 
 
 class WebServer:

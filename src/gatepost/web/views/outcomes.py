@@ -116,6 +116,6 @@ def _table(
     ]
     values = [series[one] for one in RESULTS]
     each = zip(buckets.starts, *values, all_, *compared.values(), strict=True)
-    rows = [Row(row) for row in each][::-1]
+    rows = [Row(row) for row in each][::-1] if any(map(any, (*values, *compared.values()))) else []
     note = "All: accepted, deferred and refused messages, without those that clients abandoned."
     return Table("outcomes", f"Messages per {buckets.unit}", columns, rows, EMPTY, note)
