@@ -24,6 +24,8 @@ from gatepost.ledger.totals import Counts
 from gatepost.web.scope import Scope
 
 Cell = tuple[int, str, Counts]
+# As many records before a period are read until its older records are taken for not existing.
+OLD = 500
 
 
 class ScopedLedger:
@@ -59,9 +61,12 @@ class ScopedLedger:
             for domain in sorted(self._scope.domains)
         ]
         seen: set[tuple[str, str, float]] = set()
-        for record in heapq.merge(*each, key=lambda one: -one.time):
+        recent = [_until_old(records, selection.since) for records in each]
+        for record in heapq.merge(*recent, key=lambda one: -one.time):
             identity = (type(record).__name__, getattr(record, "ref", ""), record.time)
-            if len(each) == 1 or identity not in seen:
+            if len(each) == 1:
+                yield record
+            elif identity not in seen:
                 seen.add(identity)
                 yield record
 
@@ -90,3 +95,16 @@ class ScopedLedger:
     def problems(self) -> Sequence[str]:
         """The files that cannot be read; they are not for users with a scope."""
         return self._reader.problems if self._scope.is_everything else ()
+
+
+def _until_old(records: Iterator[Record], since: float) -> Iterator[Record]:
+    """Yield records, the newest first, until OLD in a row are from before a time.
+
+    They are in the order in which they were written, which is about that of their times.
+    """
+    old = 0
+    for record in records:
+        old = old + 1 if record.time < since else 0
+        if old == OLD:
+            return
+        yield record

@@ -2,7 +2,8 @@
 
 Each request has a source of its own, which is used in one thread.
 
-Limits: a query takes SECONDS at most, and MOST_QUEUED recipients of the queue are read.
+Limits: a query takes SECONDS at most, one whose result may be incomplete BRIEF seconds.
+MOST_QUEUED recipients of the queue are read.
 """
 
 import time
@@ -14,15 +15,19 @@ from pathlib import Path
 from gatepost.checks.health import ServerHealth, health_of
 from gatepost.config.schema import Config
 from gatepost.ledger.privacy import recorded_form
+from gatepost.ledger.records import Record
+from gatepost.ledger.selection import Selection
 from gatepost.ledger.store import LedgerReader, QueryTimeoutError
 from gatepost.metrics.report import Report, read_report
 from gatepost.queue.spool import admin
-from gatepost.queue.spool.admin import QueueEntry, Selection
+from gatepost.queue.spool.admin import QueueEntry
+from gatepost.queue.spool.admin import Selection as QueueSelection
 from gatepost.queue.spool.depth import Depth
 from gatepost.web.ledger import ScopedLedger
 from gatepost.web.scope import Scope
 
 SECONDS = 5.0
+BRIEF = 0.3
 MOST_QUEUED = 20_000
 
 
@@ -44,6 +49,17 @@ class Source:
         """The ledger; raises `LedgerError` if there is none."""
         return ScopedLedger(LedgerReader(self._folder, self.is_over), self.scope)
 
+    def first(self, selection: Selection, limit: int) -> tuple[list[Record], bool]:
+        """Return the newest records of a selection that are found soon, and whether it is all."""
+        end = time.monotonic() + BRIEF
+        reader = LedgerReader(self._folder, lambda: time.monotonic() > end)
+        found: list[Record] = []
+        try:
+            found.extend(ScopedLedger(reader, self.scope).select(selection, limit=limit))
+        except QueryTimeoutError:
+            return found, False
+        return found, len(found) < limit
+
     @cached_property
     def recorded(self) -> Callable[[str], str]:
         """A function for addresses: as records have them if `ledger.privacy` hides them."""
@@ -52,7 +68,7 @@ class Source:
     def queue(self) -> list[QueueEntry]:
         """Return the visible recipients of the queue; raises as `admin.entries`."""
         found = []
-        entries = admin.entries(self.config.data_dir / "spool", Selection(), MOST_QUEUED)
+        entries = admin.entries(self.config.data_dir / "spool", QueueSelection(), MOST_QUEUED)
         for one in islice(entries, MOST_QUEUED):
             if self.is_over():
                 raise QueryTimeoutError

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from gatepost.ledger.records import Notice
 from gatepost.ledger.selection import Selection
-from gatepost.ledger.store import QueryTimeoutError
 from gatepost.web.filters import RESULTS, Filters
 from gatepost.web.source import Source
 from gatepost.web.table import Column, Row, Table
@@ -89,12 +88,9 @@ def ended_in(hours: Sequence[tuple[int, float]], since: int, until: int) -> int:
 
 
 def _marks(source: Source, buckets: Buckets) -> list[tuple[float, str]]:
-    """Return the times of starts and reloads; without them if the search takes too long."""
+    """Return the times of the last starts and reloads that are found soon."""
     selection = Selection(since=buckets.since, until=buckets.until, kinds=["notice"])
-    try:
-        found = list(source.ledger.select(selection, limit=MARKS))
-    except QueryTimeoutError:
-        return []
+    found, _ = source.first(selection, MARKS)
     return [
         (one.time, one.name)
         for one in found

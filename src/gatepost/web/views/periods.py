@@ -24,23 +24,17 @@ class Buckets:
         self.is_hourly = until - since <= _BY_HOURS
         self.since = max(hour_of(since), 0 if self.is_hourly else hour_of(until) - _MOST_DAYS * DAY)
         self.until = hour_of(until - 1) + HOUR
-        self.starts = self._hours() if self.is_hourly else self._days()
+        hours = range(self.since, self.until, HOUR)
+        # The start of the part of each hour: a zone is looked up once for an hour.
+        self._part = {hour: hour if self.is_hourly else self._midnight(hour) for hour in hours}
+        self.starts = sorted(set(self._part.values()))
 
     @property
     def unit(self) -> str:
         """The name of a part: hour or day."""
         return "hour" if self.is_hourly else "day"
 
-    def _hours(self) -> list[int]:
-        return list(range(self.since, self.until, HOUR))
-
-    def _days(self) -> list[int]:
-        return sorted({self.start_of(hour) for hour in range(self.since, self.until, HOUR)})
-
-    def start_of(self, hour: int) -> int:
-        """Return the start of the part with an hour."""
-        if self.is_hourly:
-            return hour
+    def _midnight(self, hour: int) -> int:
         midnight = self.local(hour).replace(hour=0, minute=0, second=0, microsecond=0)
         if self._zone is None:
             midnight = midnight.replace(tzinfo=None)
@@ -54,6 +48,7 @@ class Buckets:
         """Return the sum of each part; `shift` seconds are added to the hours before."""
         found: Counter[int] = Counter()
         for hour, count in hours:
-            if self.since <= hour + shift < self.until:
-                found[self.start_of(hour + shift)] += round(count)
+            part = self._part.get(hour + shift)
+            if part is not None:
+                found[part] += round(count)
         return [found[start] for start in self.starts]

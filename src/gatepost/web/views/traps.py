@@ -6,7 +6,7 @@ from typing import NamedTuple
 from gatepost.ledger.keys import network_of
 from gatepost.ledger.records import Transaction
 from gatepost.ledger.selection import Selection
-from gatepost.ledger.store import QueryTimeoutError
+from gatepost.ledger.tally import name_of
 from gatepost.web.filters import Filters
 from gatepost.web.source import Source
 from gatepost.web.table import Column, Row, Table
@@ -14,8 +14,8 @@ from gatepost.web.views.periods import Buckets
 from gatepost.web.views.view import Shown
 
 TOP = 100
-# Messages with traps that are read for networks and last hits.
-MOST_HITS = 5000
+# Messages that are read for networks and last hits.
+MOST_READ = 50_000
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 # Shades of the heat map, without that of zero.
 LEVELS = 5
@@ -56,6 +56,7 @@ def query(source: Source, filters: Filters) -> Shown:
         "total": traps.total(),
         "traps": len(traps),
         "networks": len(recent.networks),
+        "is_complete": recent.is_complete,
         "heat": _heat(hours, buckets),
         "days": DAYS,
         "chart": {
@@ -71,28 +72,19 @@ def query(source: Source, filters: Filters) -> Shown:
 
 
 def _recent(source: Source, filters: Filters) -> _Recent:
+    """Return the hits of the last messages; all messages of a long period take too long."""
+    selection = Selection(since=filters.since, until=filters.until, kinds=["transaction"])
+    records, is_complete = source.first(selection, MOST_READ)
     networks: Counter[str] = Counter()
     last: dict[str, float] = {}
-    selection = Selection(since=filters.since, until=filters.until, kinds=["transaction"])
-    found = 0
-    try:
-        for record in source.ledger.select(selection):
-            if not isinstance(record, Transaction) or not record.traps:
-                continue
-            found += 1
-            network = network_of(record.client.address) or record.client.address
-            networks[network] += len(record.traps)
-            names = [
-                f"{one.list}:{one.line} {one.entry}" if one.line else one.list
-                for one in record.traps
-            ]
-            for name in (network, *names):
-                last[name] = max(last.get(name, 0.0), record.time)
-            if found == MOST_HITS:
-                return _Recent(networks, last, is_complete=False)
-    except QueryTimeoutError:
-        return _Recent(networks, last, is_complete=False)
-    return _Recent(networks, last, is_complete=True)
+    for record in records:
+        if not isinstance(record, Transaction) or not record.traps:
+            continue
+        network = network_of(record.client.address) or record.client.address
+        networks[network] += len(record.traps)
+        for name in (network, *map(name_of, record.traps)):
+            last[name] = max(last.get(name, 0.0), record.time)
+    return _Recent(networks, last, is_complete)
 
 
 def _top(traps: Counter[str], recent: _Recent) -> Table:
@@ -119,7 +111,7 @@ def _networks(recent: _Recent, filters: Filters) -> Table:
         Row((name, count, recent.last[name]), filters.url("/find", ip=name if "/" in name else ""))
         for name, count in recent.networks.most_common(TOP)
     ]
-    note = "" if recent.is_complete else "Only the last hits of the period were counted."
+    note = "" if recent.is_complete else "Only the last messages of the period were read."
     return Table("networks", "Networks that hit traps", columns, rows, EMPTY, note)
 
 
