@@ -82,7 +82,7 @@
     const stack = stacked(facts.series);
     // A bar stands between the start of its hour or day and that of the next.
     const length = facts.unit === "hour" ? 3600 : 86400;
-    const bars = uPlot.paths.bars({ size: [0.8, 60], align: 1 });
+    const bars = uPlot.paths.bars({ size: [0.8, 150], align: 1 });
     // The highest sum is drawn first, so that the lower ones stay visible.
     const series = facts.series.map(([name, title, values], at) => ({
       label: title,
