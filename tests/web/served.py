@@ -1,13 +1,14 @@
 """A dashboard as a process of its own, and clients of it."""
 
-import http.client
 import pickle
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import urllib.parse
+from http.client import HTTPConnection, HTTPMessage, HTTPSConnection
 from typing import NamedTuple
 
 from tests.process.supervised import eventually
@@ -23,12 +24,14 @@ from gatepost.web.access.users import UsersFile, WebUser, with_password
 PASSWORD = "a long password"
 KEEP = 3650 * 86400.0
 TIMEOUT = 60
+LOOPBACK = ("127.0.0.1", 0)
+NO_CHECK = ssl._create_unverified_context()
 VIEWS = ("/find", "/outcomes", "/reasons", "/traps", "/queue", "/health")
 
 
 class Answer(NamedTuple):
     status: int
-    headers: http.client.HTTPMessage
+    headers: HTTPMessage
     text: str
 
     @property
@@ -79,6 +82,27 @@ def write_records(folder, *records):
     writer.close()
 
 
+class UnixConnection(HTTPConnection):
+    """A connection to a Unix socket."""
+
+    def __init__(self, path):
+        super().__init__("localhost", timeout=TIMEOUT)
+        self._path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(TIMEOUT)
+        self.sock.connect(self._path)
+
+
+def listening(path):
+    """Return a Unix socket that listens."""
+    sock = socket.socket(socket.AF_UNIX)
+    sock.bind(str(path))
+    sock.listen()
+    return sock
+
+
 class Dashboard:
     """A running dashboard. `web` are keys of [web], `more` other tables."""
 
@@ -87,7 +111,9 @@ class Dashboard:
         tables = {"web": {"listen": "127.0.0.1:0", **web}, **(more or {})}
         self.config = config_from_dict(tables, folder)
         self.users = UsersFile(self.config.data_dir)
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        path = web.get("listen", "").removeprefix("unix:")
+        self._socket = listening(folder / path) if path else socket.create_server(LOOPBACK)
+        self._tls = bool(web.get("tls"))
         self._ledger, self._sender = socket_pair()
         self.address = self._socket.getsockname()
         self._browsers = 0
@@ -119,6 +145,10 @@ class Dashboard:
         self._process.send_signal(number)
         return self._process.wait(TIMEOUT)
 
+    def wait(self):
+        """Wait for the end of the process; return its exit status."""
+        return self._process.wait(TIMEOUT)
+
     def log(self):
         return self._log.read_text()
 
@@ -126,10 +156,12 @@ class Dashboard:
         """Return a browser with an address of its own, as failed logins are counted by address."""
         self._browsers += 1
         source = (f"127.0.{self._browsers // 250}.{2 + self._browsers % 250}", 0)
+        if isinstance(self.address, str):
+            return Browser(lambda: UnixConnection(self.address))
+        if self._tls:
+            return Browser(lambda: HTTPSConnection(*self.address, context=NO_CHECK))
         return Browser(
-            lambda: http.client.HTTPConnection(
-                *self.address, timeout=TIMEOUT, source_address=source
-            )
+            lambda: HTTPConnection(*self.address, timeout=TIMEOUT, source_address=source)
         )
 
     def add(self, name, role="viewer", domains=(), password=PASSWORD):

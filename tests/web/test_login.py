@@ -9,6 +9,7 @@ from tests.web.made import RECORDS
 from tests.web.served import PASSWORD, VIEWS, Dashboard, write_records
 
 from gatepost.ledger.records import Notice
+from gatepost.net.self_signed import self_signed
 from gatepost.web.access.attempts import MOST_OF_ONE
 
 WRONG = {"name": "admin", "password": "another long password"}
@@ -186,6 +187,35 @@ def test_logins_are_recorded(dashboard):
     ]
 
 
+def test_with_https_the_cookie_is_for_https_only(tmp_path):
+    certificate, key = self_signed("localhost")
+    (tmp_path / "cert.pem").write_text(certificate)
+    (tmp_path / "key.pem").write_text(key)
+    tables = {"tls": {"certificates": [{"cert": "cert.pem", "key": "key.pem"}]}}
+    with Dashboard(tmp_path, tables, tls=True) as dashboard:
+        dashboard.add("admin")
+        answer = dashboard.browser().post("/login", RIGHT)
+        assert answer.status == 303
+        assert "secure" in answer.headers["Set-Cookie"].lower()
+
+
+def test_a_certificate_that_cannot_be_used_is_reported(tmp_path):
+    tables = {"tls": {"certificates": [{"cert": "cert.pem", "key": "key.pem"}]}}
+    with Dashboard(tmp_path, tables, tls=True) as dashboard:
+        assert dashboard.wait() == 1
+        assert "dashboard not usable" in dashboard.log()
+        assert "cert.pem: cannot be read" in dashboard.log()
+
+
+def test_users_that_cannot_be_read_at_the_start_are_no_first_start(tmp_path):
+    dashboard = Dashboard(tmp_path)
+    dashboard.add("admin")
+    dashboard.users.path.write_text("broken\n")
+    with dashboard:
+        assert dashboard.browser().get("/find").status == 503
+        assert "/first" not in dashboard.log()
+
+
 # The first user
 
 
@@ -265,6 +295,18 @@ def test_a_client_that_is_no_proxy_cannot_claim_a_user(tmp_path):
     with proxied(tmp_path, proxy_from=["192.0.2.1/32"]) as dashboard:
         dashboard.add("alice")
         assert dashboard.browser().get("/find", Remote_User="alice").status == 303
+
+
+def test_each_client_of_a_unix_socket_is_a_proxy(tmp_path):
+    with proxied(tmp_path, listen="unix:web.sock") as dashboard:
+        dashboard.add("alice", password="")
+        browser = dashboard.browser()
+        assert browser.get("/find").status == 303
+        headers = {"Remote_User": "alice", "X_Forwarded_For": "198.51.100.2"}
+        answer = browser.get("/find", **headers)
+        assert answer.status == 200
+        browser.post("/logout", {"token": answer.token}, **headers)
+        assert [one.detail for one in dashboard.events(1)] == ["from 198.51.100.2"]
 
 
 def test_a_user_without_a_password_cannot_log_in(shared):

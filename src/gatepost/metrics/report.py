@@ -6,7 +6,7 @@ whole. A reader ignores fields that it does not recognise.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import count
+from itertools import count as numbers
 from math import inf
 from pathlib import Path
 
@@ -104,7 +104,7 @@ def _hooks(statuses: Sequence[Status]) -> Iterator[HookReport]:
 def _at(counts: Counter[int], share: float) -> float:
     """Return the upper limit of the time of a share of the calls, 0 above the last limit."""
     below = 0
-    for limit, number in zip(HOOK_BUCKETS, (counts[at] for at in count()), strict=False):
+    for limit, number in zip(HOOK_BUCKETS, (counts[at] for at in numbers()), strict=False):
         below += number
         if below >= share * counts.total():
             return limit

@@ -88,7 +88,8 @@ async def _serve(site: Site, sock: socket.socket, pairs: Sequence[KeyPair], pare
     _print_link(site, sock)
     while os.getppid() == parent and not stop.is_set():
         await _wait(stop)
-        await asyncio.to_thread(_refresh, pairs)
+        if pairs:
+            await asyncio.to_thread(_refresh, pairs)
     await server.stop()
     site.close()
 

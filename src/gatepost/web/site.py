@@ -22,7 +22,7 @@ from gatepost.web.access.attempts import Attempts
 from gatepost.web.access.client import Client, client_of
 from gatepost.web.access.sessions import Sessions, belongs_to, identity_of
 from gatepost.web.access.tokens import FirstToken, FormTokens
-from gatepost.web.access.users import FOLDER, UsersFile, WebUser
+from gatepost.web.access.users import FOLDER, UsersError, UsersFile, WebUser
 from gatepost.web.audit import Audit
 
 QUERIES = 4
@@ -65,9 +65,16 @@ class Site:
 
     def first_link(self, base: str) -> str:
         """Return the link for the first user, "" if there is one or a proxy authenticates."""
-        if not base or self.config.web.user_header or self.users.read():
+        if not base or self.config.web.user_header or self._has_users():
             return ""
         return f"{base}/first?token={self.first.value}"
+
+    def _has_users(self) -> bool:
+        """Return whether there are users; those that cannot be read are some."""
+        try:
+            return bool(self.users.read())
+        except UsersError:
+            return True
 
     def visitor(self, request: Request) -> Visitor | None:
         """Return the user of a request, None without a login. Raises `UsersError`."""
