@@ -27,7 +27,13 @@
     });
   }
 
-  const colour = (name) => getComputedStyle(root).getPropertyValue(name).trim();
+  // A property of the style sheet has a colour for light and one for dark pages.
+  const colour = (name) => {
+    root.style.outlineColor = `var(${name})`;
+    const found = getComputedStyle(root).outlineColor;
+    root.style.outlineColor = "";
+    return found;
+  };
 
   // Each series of a stack is drawn on top of the sum of those before it.
   const stacked = (series) => {
