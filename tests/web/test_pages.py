@@ -9,6 +9,7 @@ import socket
 from contextlib import suppress
 
 import pytest
+from tests.queue.spool.samples import facts, new_message, put, recipient, store_at
 from tests.web import made
 from tests.web.made import MARKUP, NOW, RECORDS, accepted, refused
 from tests.web.served import VIEWS, Dashboard, write_records
@@ -216,6 +217,46 @@ def test_traps_have_their_hits_and_networks(browser):
     (network,) = rows(browser, "/traps?table=networks")
     assert (network["network"], network["hits"]) == ("192.0.2.0/24", 1)
     assert sum(row["hits"] for row in rows(browser, "/traps?table=hits")) == 1
+
+
+def test_the_queue_has_its_next_hops_and_recipients(tmp_path):
+    spool = tmp_path / "var" / "spool"
+    spool.mkdir(parents=True)
+    held = recipient("d@example.net", "two", due=None, reply="550 5.1.1 <b>No</b>")
+    with store_at(spool / "1.db") as store:
+        put(
+            store,
+            new_message(recipient("a@example.com"), recipient("b@example.com"), of=facts("q-1.1")),
+            new_message(held, of=facts("q-1.2", "")),
+        )
+    write_records(tmp_path / "var")
+    with Dashboard(tmp_path) as dashboard:
+        browser = dashboard.logged_in()
+        one, two = rows(browser, "/queue?table=hops")
+        assert (one["destination"], one["queued"], one["held"]) == ("one", 2, 0)
+        assert (two["destination"], two["queued"], two["held"]) == ("two", 0, 1)
+        assert two["reply"] == "550 5.1.1 <b>No</b>"
+        found = [
+            row["recipient"] for row in rows(browser, "/queue?table=recipients&to=example.com")
+        ]
+        assert found == ["a@example.com", "b@example.com"]
+        assert "<b>" not in browser.get("/queue").text.partition("550 5.1.1")[2]
+        scoped = dashboard.logged_in("viewer", domains=["example.net"])
+        assert [row["destination"] for row in rows(scoped, "/queue?table=hops")] == ["one", "two"]
+        scoped = dashboard.logged_in("other", domains=["example.com"])
+        assert [row["destination"] for row in rows(scoped, "/queue?table=hops")] == ["one"]
+        assert "d@example.net" not in scoped.get("/queue").text
+
+
+def test_a_queue_that_cannot_be_read_is_reported(tmp_path):
+    spool = tmp_path / "var" / "spool"
+    spool.mkdir(parents=True)
+    (spool / "1.db").write_bytes(b"damaged" * 1000)
+    write_records(tmp_path / "var")
+    with Dashboard(tmp_path) as dashboard:
+        answer = dashboard.logged_in().get("/queue")
+        assert answer.status == 503
+        assert "the spool cannot be read" in answer.text
 
 
 def test_health_names_what_does_not_work(browser):
