@@ -31,13 +31,19 @@ Kind: TypeAlias = Literal[
     "limit",
     "age",
     "time",
+    "minute",
     "hour",
     "day",
 ]
 Value: TypeAlias = str | int | float
 
 # Forms of times by kind.
-_TIMES = {"time": "%a %d %b %H:%M:%S", "hour": "%a %d %b %H:%M", "day": "%a %d %b %Y"}
+_TIMES = {
+    "time": "%a %d %b %H:%M:%S",
+    "minute": "%d %b %H:%M",
+    "hour": "%a %d %b %H:%M",
+    "day": "%a %d %b %Y",
+}
 # Columns that are aligned to the right.
 NUMBERS = frozenset({"count", "change", "share", "octets", "seconds", "limit"})
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -24,8 +24,8 @@ RECIPIENTS = (
     Column("sender", "From", "address"),
     Column("recipient", "To", "address"),
     Column("destination", "Next hop"),
-    Column("received", "Received", "hour"),
-    Column("due", "Next attempt", "hour"),
+    Column("received", "Received", "minute"),
+    Column("due", "Next attempt", "minute"),
     Column("attempts", "Attempts", "count"),
     Column("reply", "Last reply"),
 )
