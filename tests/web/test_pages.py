@@ -330,6 +330,30 @@ def test_a_path_that_does_not_exist_is_not_found(browser):
     assert browser.get("/static/..%2f..%2fapp.py").status == 404
 
 
+@pytest.mark.parametrize("path", ["/find", "/login", "/first", "/message/x", "/static/app.css"])
+@pytest.mark.parametrize(
+    ("query", "headers"),
+    [
+        ("", {"Host": "["}),
+        ("", {"Host": ""}),
+        ("", {"Origin": "http://["}),
+        ("", {"Cookie": 'gatepost_session="\xff; =;;'}),
+        ("", {"Content-Type": "\xff", "Accept": "\xff"}),
+        ("?q=%FF%FE&next=%FF&token=%FF&since=%FF", {}),
+        ("?format=%FF&table=%00", {}),
+        ("?" + "&".join(f"q={number}" for number in range(2000)), {}),
+        ("?&&==&", {"Range": "bytes=9-1,x"}),
+    ],
+)
+def test_no_request_is_an_internal_error(shared, browser, path, query, headers):
+    for one in (browser, shared.browser()):
+        cookie = one.cookie
+        one.cookie = "" if "Cookie" in headers else cookie
+        for method in ("GET", "POST"):
+            assert one.send(method, path + query, **headers).status < 500
+        one.cookie = cookie
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "TRACE"])
 def test_other_methods_are_refused(browser, method):
     assert browser.send(method, "/find").status == 405

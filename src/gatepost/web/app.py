@@ -89,7 +89,8 @@ def _not_logged_in(site: Site, request: Request) -> Response:
         return page("unknown.html", 403, name=name)
     if request.method != "GET" or "format" in request.query_params:
         return Response("Log in first.\n", 401)
-    target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    query = request.scope["query_string"].decode("latin-1")
+    target = request.scope["path"] + (f"?{query}" if query else "")
     return RedirectResponse(f"/login?next={quote(target, safe='')}", 303)
 
 

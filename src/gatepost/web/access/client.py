@@ -28,7 +28,7 @@ class Client(NamedTuple):
 def client_of(request: Request, web: WebConfig) -> Client:
     """Return the client of a request."""
     host = request.client.host if request.client is not None else ""
-    is_secure = request.url.scheme == "https"
+    is_secure = request.scope["scheme"] == "https"
     if not _is_proxy(host, web):
         return Client(host, is_secure)
     forwarded = _last(request.headers.getlist("x-forwarded-for"))
