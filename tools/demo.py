@@ -52,6 +52,8 @@ reply 554, and the log gets the line "refused":
 
 {bad}
 
+The dashboard shows both messages, and why. The server prints a link to it when it starts.
+
 Traps are in {folder}/verybadrcptto, users in {folder}/users. You can change both while it runs.
 Press Ctrl-C to stop the server.
 """

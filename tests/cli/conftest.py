@@ -28,7 +28,11 @@ def run():
 def folder(tmp_path, monkeypatch):
     """A starter folder, as the current folder."""
     folder = tmp_path / "mail"
-    create(folder, starter())
+    texts = starter()
+    dashboard = 'listen = "127.0.0.1:8025"'
+    assert dashboard in texts["gatepost.toml"]  # tests in parallel cannot share a port
+    texts["gatepost.toml"] = texts["gatepost.toml"].replace(dashboard, 'listen = ""')
+    create(folder, texts)
     monkeypatch.chdir(folder)
     return folder
 

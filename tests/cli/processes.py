@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 
-READY = re.compile(r"gatepost: ready smtp=(.*):(\d+)\n")
+READY = re.compile(r"gatepost: ready smtp=(\S*):(\d+)(?: .*)?\n")
 
 
 class Process:

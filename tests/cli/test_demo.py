@@ -29,6 +29,7 @@ def folder_at(tmp_path, address):
     """Create the demo's folder, with another address."""
     texts = starter("demo.example")
     texts["gatepost.toml"] = texts["gatepost.toml"].replace("127.0.0.1:2525", address)
+    texts["gatepost.toml"] = texts["gatepost.toml"].replace("127.0.0.1:8025", "127.0.0.1:0")
     create(tmp_path / "demo", texts)
 
 

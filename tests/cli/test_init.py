@@ -224,6 +224,8 @@ def test_check_warns_of_ineffective_tls(run, tmp_path):
     text = file.read_text().replace('tls = "starttls"\n', "").replace("127.0.0.1:", "0.0.0.0:")
     file.write_text(text.replace("[tls]\n", '[tls]\nclient_ca = "tls/cert.pem"\n'))
     warnings = run("check", "-c", file).stdout
-    assert "warning: tls.certificates has no effect: no [[listen]] has tls" in warnings
+    assert (
+        "warning: tls.certificates has no effect: no [[listen]] and not [web] has tls" in warnings
+    )
     assert "warning: tls.client_ca is set: the handshake fails for clients" in warnings
     assert "warning: 0.0.0.0:2525: no TLS on a network" in warnings

@@ -12,7 +12,7 @@ from gatepost.cli.commands import COMMANDS, gatepost
 
 TABLES = (
     "server, listen, tls, auth, smtp, limits, recipients, traps, route, queue, plugin, dns, ledger,"
-    " metrics, store, log"
+    " metrics, web, store, log"
 )
 WHOLE = "a whole number from 1 to 100000"
 WITH_CONFIGURATION = [

@@ -420,7 +420,7 @@ def patterns(struct, prefix=""):
             (
                 "base: unknown key, expected one of server, listen, tls, auth, smtp, limits,"
                 " recipients, traps, route, queue, quarantine, plugin, dns, ledger, webhook,"
-                " metrics, store, log, sql, ldap, redis, http"
+                " metrics, web, store, log, sql, ldap, redis, http"
             ),
         ),
         (

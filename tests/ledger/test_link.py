@@ -13,6 +13,7 @@ from gatepost.ledger.link import (
     LARGEST,
     Batch,
     Link,
+    NoticeSender,
     decode_batch,
     encode_batch,
     socket_pair,
@@ -88,6 +89,18 @@ def test_records_arrive_after_the_interval_in_one_batch(sockets):
     receive(reader, Keeper(store))
     assert store.records == notices(0, 5)
     assert timer.callbacks == []
+
+
+def test_events_are_sent_at_once_and_lost_if_the_socket_is_full(sockets):
+    reader, sender = sockets
+    store, sending = Kept(), NoticeSender(sender, "supervisor-1")
+    keeper = Keeper(store)
+    for one in notices(0, 3):
+        sending.send(one)
+    receive(reader, keeper)
+    assert store.records == notices(0, 3)
+    reader.close()
+    sending.send(Notice(0.0, "lost"))
 
 
 def test_a_full_batch_is_sent_at_once(sockets):

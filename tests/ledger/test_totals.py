@@ -16,7 +16,8 @@ from gatepost.ledger.records import (
     Trap,
 )
 from gatepost.ledger.selection import Selection
-from gatepost.ledger.store import LedgerReader, segment
+from gatepost.ledger.store import LedgerReader, QueryTimeoutError, segment
+from gatepost.ledger.store import reader as reader_module
 from gatepost.ledger.totals import HOUR, Sum, hour_of, prune
 
 FIRST_HOUR = hour_of(START)
@@ -142,3 +143,33 @@ def test_totals_of_records_that_are_not_counted_yet_are_included(make, write, fo
     reader = LedgerReader(folder)
     assert reader.totals(START, START).counts["result"] == {"accepted": 75}
     assert len(list(reader.select(Selection()))) == 75
+
+
+def test_the_cells_of_some_dimensions_are_those_of_the_totals(make, write, folder):
+    write(make(segment=40, tail=30), *(transaction(number) for number in range(75)))
+    reader = LedgerReader(folder)
+    found = list(reader.cells(hour_of(START), hour_of(START) + HOUR, ["result", "octets"]))
+    assert {dimension for _, dimension, _, _ in found} == {"result", "octets"}
+    assert sum(counts.get("accepted", 0) for _, name, counts, _ in found if name == "result") == 75
+    assert list(reader.cells(hour_of(START) + HOUR, hour_of(START) + 2 * HOUR)) == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        lambda reader: list(reader.select(Selection())),
+        lambda reader: list(reader.select(Selection(reason="none"))),
+        lambda reader: list(reader.select(Selection(kinds=["gap"]))),
+        lambda reader: reader.totals(START, START),
+    ],
+)
+def test_a_query_whose_time_is_over_ends_also_without_a_result(
+    make, write, folder, query, monkeypatch
+):
+    monkeypatch.setattr(reader_module, "STEPS", 1)
+    write(make(segment=40, tail=30), *(transaction(number) for number in range(75)))
+    calls = iter([False] * 3)
+    reader = LedgerReader(folder, lambda: next(calls, True))
+    with pytest.raises(QueryTimeoutError):
+        query(reader)
+    assert reader.problems == []

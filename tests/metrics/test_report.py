@@ -16,7 +16,9 @@ from gatepost.metrics.report import (
     write_report,
 )
 from gatepost.metrics.status import (
+    HOOK_BUCKETS,
     CertificateStatus,
+    HookTimes,
     ListStatus,
     StatusError,
     TableStatus,
@@ -122,3 +124,29 @@ def test_a_status_is_decoded_as_it_was_encoded():
 def test_octets_that_are_no_status_are_an_error(data):
     with pytest.raises(StatusError):
         decode(data)
+
+
+def test_the_report_has_lists_certificates_and_the_time_of_plugins():
+    counting = Counting()
+    hooks = [
+        HookTimes("slow", "on_rcpt", [0] * len(HOOK_BUCKETS) + [1], 40.0),
+        HookTimes("quick", "on_rcpt", [98, 0, 1, 1, *[0] * (len(HOOK_BUCKETS) - 3)], 0.1),
+    ]
+    for worker in (0, 1):
+        counting.status(
+            status(
+                worker=worker,
+                lists=WELL.lists,
+                certificates=WELL.certificates,
+                hooks=hooks,
+                dns=DnsStatus(unavailable=True),
+            )
+        )
+    found = report_of(counting, NOW)
+    assert found.lists == WELL.lists
+    assert found.certificates == WELL.certificates
+    assert [tuple(getattr(one, name) for name in one.__struct_fields__) for one in found.hooks] == [
+        ("slow", "on_rcpt", 2, 0.0, 0.0),
+        ("quick", "on_rcpt", 200, HOOK_BUCKETS[0], HOOK_BUCKETS[2]),
+    ]
+    assert (found.silent, found.degraded) == (2, 0)

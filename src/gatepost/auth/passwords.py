@@ -62,8 +62,13 @@ def make_user(name: str, password: bytes, salt: bytes) -> User:
 
     `salt` must be SALT_SIZE random octets.
     """
-    from argon2 import PasswordHasher  # noqa: PLC0415 - optional: needed only with users
-
     assert len(salt) == SALT_SIZE
     prepared = prepare_password(password)
-    return User(name, PasswordHasher().hash(prepared), Verifier.make(prepared, salt))
+    return User(name, hash_password(prepared), Verifier.make(prepared, salt))
+
+
+def hash_password(prepared: str) -> str:
+    """Return the argon2id hash of a prepared password; slow by design."""
+    from argon2 import PasswordHasher  # noqa: PLC0415 - optional: needed only with users
+
+    return PasswordHasher().hash(prepared)

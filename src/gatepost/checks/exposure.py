@@ -123,8 +123,8 @@ def relay_networks(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str
 
 def tls(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
     """Warn of listeners without TLS, and of certificates without effect."""
-    if config.tls.certificates and all(listen.tls == "none" for listen in config.listen):
-        yield "tls.certificates has no effect: no [[listen]] has tls"
+    if config.tls.certificates and not _uses_tls(config):
+        yield "tls.certificates has no effect: no [[listen]] and not [web] has tls"
     if config.tls.client_ca:
         yield (
             "tls.client_ca is set: the handshake fails for clients with a certificate of any"
@@ -140,6 +140,10 @@ def tls(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
                 f"{listen.address}: accepts TLS {kind.minimum}, which RFC 8996 forbids: expected a"
                 " listener for old devices only"
             )
+
+
+def _uses_tls(config: Config) -> bool:
+    return config.web.tls or any(listen.tls != "none" for listen in config.listen)
 
 
 def auth(config: Config, setup: Setup, lists: Lists) -> Iterator[str]:

@@ -21,6 +21,8 @@ SHOWN = 3
 def summary(config: Config, setup: Setup, lists: Lists) -> Iterator[tuple[str, str]]:
     """Yield names and values."""
     yield "listens on", _some([_listener(one) for one in config.listen])
+    if config.web.listen:
+        yield "dashboard", f"{config.web.listen} ({'HTTPS' if config.web.tls else 'HTTP'})"
     yield "domains", f"{_entries(lists.domains)} ({_some(config.recipients.domains)})"
     yield "known recipients", _known(config, lists)
     yield "traps", _traps(config, lists)

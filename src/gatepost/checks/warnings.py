@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from gatepost.checks import exposure, ledger, protocols, system, traps
+from gatepost.checks import exposure, ledger, protocols, system, traps, web
 from gatepost.checks.paths import unusable
 from gatepost.checks.quotas import quotas
 from gatepost.checks.routes import (
@@ -26,7 +26,7 @@ from gatepost.config.formats import EVERY_DOMAIN, FILE_PREFIX
 from gatepost.config.listen import UnixAddress
 from gatepost.config.schema import ASKING, Config, RouteConfig
 from gatepost.model.address import domain_key
-from gatepost.net.tls import key_pairs
+from gatepost.net.tls import key_pairs, web_key_pairs
 from gatepost.process.root_files import describe_replaceable, find_changeable
 from gatepost.session.assemble import Lists
 from gatepost.session.setup import Setup
@@ -75,7 +75,7 @@ def _keys(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
     """Warn of keys that `server.user` cannot read; only root can find out."""
     if not config.server.user or os.geteuid() != 0:
         return
-    for pair in key_pairs(config):
+    for pair in (*key_pairs(config), *web_key_pairs(config)):
         for path in (pair.path, pair.key):
             if path.exists() and not _can_read(config.server.user, path):
                 changeable = find_changeable(path)
@@ -256,4 +256,8 @@ CHECKS: tuple[Check, ...] = (
     ledger.metrics,
     ledger.space,
     webhooks,
+    web.address,
+    web.tls,
+    web.proxies,
+    web.ledger,
 )

@@ -23,6 +23,7 @@ COMMANDS = {
     "traps": LazyCommand("gatepost.cli.traps", "List, add, remove and test traps."),
     "table": LazyCommand("gatepost.cli.table", "Look keys up in a table, as postmap -q."),
     "users": LazyCommand("gatepost.cli.users", "List, add and remove users for authentication."),
+    "web": LazyCommand("gatepost.cli.web", "Manage the users of the dashboard."),
     "queue": LazyCommand("gatepost.cli.queue", "Show and change queued and held mail."),
     "plugins": LazyCommand("gatepost.cli.plugins", "List, search and explain plugins."),
     "plugin": LazyCommand("gatepost.cli.plugin", "Create a new plugin and its test."),

@@ -27,7 +27,7 @@ NEXT_STEPS = """\
   cd {folder}
   gatepost check             # prints errors, warnings and a summary
   gatepost try --to alice@example.com --to trap@example.com
-  gatepost serve
+  gatepost serve             # prints a link to the dashboard
 
 Then set hostname and domains in gatepost.toml, and edit users and verybadrcptto."""
 
@@ -35,7 +35,7 @@ ASKED = """{folder} is ready to serve. Next:
 
   cd {folder}
   gatepost check             # prints errors, warnings and a summary
-  gatepost serve
+  gatepost serve             # prints a link to the dashboard
 
 Then set hostname and domains in gatepost.toml, and edit verybadrcptto.
 Add to {file}, so that {name} asks Gatepost:

@@ -1,7 +1,6 @@
 """`gatepost users`: the users that can authenticate."""
 
 import os
-import sys
 from pathlib import Path
 
 import click
@@ -11,11 +10,11 @@ from gatepost.auth.users import UserLineError, UsersFile, parse_name
 from gatepost.cli.shared import users_file
 from gatepost.cli.shared.lazy import SuggestingGroup
 from gatepost.cli.shared.output import Failure, WrongUsage, print_json, print_line, print_table
+from gatepost.cli.shared.passwords import password_option, read_password
 from gatepost.cli.shared.settings import config_option, json_option, read_config
 from gatepost.config.schema import Config
 from gatepost.lists.reloadable import ListError
 from gatepost.wire.sasl.mechanism import SaslError
-from gatepost.wire.sasl.prepare import MAX_PASSWORD
 from gatepost.wire.sasl.verifier import SALT_SIZE
 
 
@@ -53,12 +52,7 @@ def list_users(file: Path, *, as_json: bool) -> None:
     "add", epilog="Example: pass show mail/alice | gatepost users add alice --password-stdin"
 )
 @click.argument("name")
-@click.option(
-    "--password-stdin",
-    "from_stdin",
-    is_flag=True,
-    help="Read the password from standard input, one line.",
-)
+@password_option
 @config_option
 def add(name: str, *, from_stdin: bool, file: Path) -> None:
     """Add a user, or change the password of one. Prompts for the password.
@@ -67,7 +61,7 @@ def add(name: str, *, from_stdin: bool, file: Path) -> None:
     """
     config = read_config(file)
     path, user_name = _path(config), _name(name)
-    password = _read_line() if from_stdin else _prompt(user_name)
+    password = read_password(user_name, from_stdin=from_stdin)
     try:
         user = make_user(user_name, password, os.urandom(SALT_SIZE))
     except SaslError as error:
@@ -109,15 +103,3 @@ def _name(text: str) -> str:
         return parse_name(text)
     except UserLineError as error:
         raise WrongUsage(f"{error}, found {text!r}") from error
-
-
-def _prompt(name: str) -> bytes:
-    text: str = click.prompt(
-        f"Password for {name}", hide_input=True, confirmation_prompt=True, err=True
-    )
-    return text.encode()
-
-
-def _read_line() -> bytes:
-    line = sys.stdin.buffer.readline(MAX_PASSWORD + 2)
-    return line.removesuffix(b"\n").removesuffix(b"\r")

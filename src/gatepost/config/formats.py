@@ -29,6 +29,7 @@ _DOTTED_QUAD = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
 _ASCII_LINES = re.compile(r"[ -~\n]*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _TIME_OF_DAY = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
+_FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}|")
 _SEPARATORS = re.compile(r"(?:([!#$%&'*+/=?^_`{|}~.-])(?!.*\1))*")
 # Maildir++: parts of printable ASCII (IMAP's modified UTF-7), each after a full stop.
@@ -212,6 +213,16 @@ def _inet_listen(value: str) -> str:
     return value
 
 
+def _web_listen(value: str) -> str:
+    if value and isinstance(parse_listen_address(value), InheritedSocket):
+        raise ValueError
+    return value
+
+
+def _field_name(value: str) -> str:
+    return _matching(_FIELD_NAME, value)
+
+
 HOSTNAME = string(
     'a domain name such as "mx.example.com" or an address literal such as "[192.0.2.1]"', _hostname
 )
@@ -255,6 +266,13 @@ WEBHOOK_URL = string(
     'a URL such as "https://hooks.example.com/mail", without a user name', _webhook_url
 )
 METRICS_LISTEN = string('an IP address with a port such as "127.0.0.1:9925", or ""', _inet_listen)
+WEB_LISTEN = string(
+    'an IP address with a port such as "127.0.0.1:8025", "unix:PATH", or ""', _web_listen
+)
+FIELD_NAME_OR_NONE = string(
+    'the name of a header field such as "Remote-User", or ""',
+    lambda value: value and _field_name(value),
+)
 NAME_OF_OURS = string(
     "a name of letters, digits, '_', '-' and '.'", lambda value: value and _matching(_NAME, value)
 )

@@ -88,11 +88,14 @@ def _checked(data: object, source: str) -> Config:
 
 
 def _require_certificates(config: Config, root: Location) -> None:
-    """Report listeners with TLS if there is no certificate; they must not run without TLS."""
+    """Report listeners with TLS without a certificate; they must not run without TLS."""
     for number, listen in enumerate(config.listen):
         if listen.tls != "none" and not config.tls.certificates:
             location = root.member("listen").item(number).member("tls")
             location.report_mismatch("a certificate in tls.certificates", "none")
+    if config.web.tls and not config.tls.certificates:
+        location = root.member("web").member("tls")
+        location.report_mismatch("a certificate in tls.certificates", "none")
 
 
 def _require_tls_for_auth(config: Config, root: Location) -> None:

@@ -983,6 +983,54 @@ class MetricsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ] = ""
 
 
+class WebConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[web]`: the dashboard, for web browsers."""
+
+    listen: Annotated[
+        str,
+        Key(
+            formats.WEB_LISTEN,
+            'The address for HTTP, such as "127.0.0.1:8025" or "unix:var/web.sock"; "" is none.',
+            "The pages show senders and recipients. Each address is one more place for password"
+            " guessing.",
+        ),
+    ] = ""
+    tls: Annotated[
+        bool,
+        Key(
+            BOOLEAN,
+            "Serve HTTPS with tls.certificates, instead of HTTP.",
+            "A browser on this machine, or behind an SSH tunnel or a reverse proxy, needs none.",
+        ),
+    ] = False
+    session: Annotated[
+        float,
+        Key(
+            duration("1m", "30d"),
+            "How long a login lasts.",
+            "A working day. A browser that is left open must not stay logged in for ever.",
+        ),
+    ] = parse_duration("12h")
+    proxy_from: Annotated[
+        Sequence[IPv4Network | IPv6Network],
+        Key(
+            ArrayKind(formats.NETWORK),
+            "Networks of reverse proxies. Their X-Forwarded-For, X-Forwarded-Proto and user_header"
+            " are believed. On a Unix socket every client is a proxy.",
+            "None by default. A trusted proxy can claim any client address and any user.",
+        ),
+    ] = ()
+    user_header: Annotated[
+        str,
+        Key(
+            formats.FIELD_NAME_OR_NONE,
+            "The header field in which a reverse proxy passes the name of the user that it has"
+            " authenticated. The user must be one of `gatepost web users`. Empty: none.",
+            "A proxy that does not remove this field from requests lets clients choose their name.",
+        ),
+    ] = ""
+
+
 class StoreConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[store]`: small state that plugins share. Durations in seconds."""
 
@@ -1105,6 +1153,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         MetricsConfig,
         Key(TableKind(MetricsConfig), "Figures for Prometheus, and the health check."),
     ] = MetricsConfig()
+    web: Annotated[WebConfig, Key(TableKind(WebConfig), "The dashboard, for web browsers.")] = (
+        WebConfig()
+    )
     store: Annotated[StoreConfig, Key(TableKind(StoreConfig), "The state that plugins share.")] = (
         StoreConfig()
     )

@@ -21,11 +21,12 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
 import msgspec
 
-from gatepost.ledger.records import Record, encode
+from gatepost.ledger.records import Notice, Record, encode
 from gatepost.model.structs import FrozenArray
 
 BATCH = 48 * 1024
@@ -178,6 +179,24 @@ class Link:
         if not self._scheduled:
             self._scheduled = True
             self._call_later(INTERVAL, self._tick)
+
+
+class NoticeSender:
+    """Sends events of the server, one packet for each; `source` is a name that none had before."""
+
+    __slots__ = ("_number", "_socket", "_source")
+
+    def __init__(self, sock: socket.socket, source: str) -> None:
+        self._socket = sock
+        self._source = source
+        self._number = 0
+
+    def send(self, notice: Notice) -> None:
+        """Send an event; it is lost if the socket is full."""
+        batch = Batch(self._source, self._number, 0, [encode(notice)])
+        self._number += 1
+        with suppress(OSError):
+            self._socket.send(encode_batch(batch))
 
 
 def shortened(record: Record) -> Record:

@@ -11,7 +11,8 @@ Limits: replies are recorded as they were sent. The text of a plugin can have an
 
 import hashlib
 import os
-from collections.abc import Collection
+import re
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from email.utils import parseaddr
 from pathlib import Path
@@ -27,6 +28,7 @@ _KEY_SIZE: Final = 32
 # Octets of the content in which the From and Subject fields are looked for.
 _HEAD: Final = 16 * 1024
 _END: Final = b"\r\n\r\n"
+_IS_HASHED: Final = re.compile(r"[0-9a-f]{16}@.*").fullmatch
 # Characters of a From or Subject field.
 MAX_FIELD: Final = 250
 
@@ -100,6 +102,18 @@ def hashed(address: str, key: bytes) -> str:
         return address
     digest = hashlib.blake2b(local.encode(errors="surrogateescape"), digest_size=8, key=key)
     return f"{digest.hexdigest()}{at}{domain}"
+
+
+def recorded_form(folder: Path, *, hidden: bool) -> Callable[[str], str]:
+    """Return a function for addresses: as the records in `folder` have them if they are `hidden`.
+
+    A domain stays as it is, and so does a local part that is a hash already. Raises OSError.
+    """
+    file = folder / KEY_FILE
+    if not hidden or not file.exists():
+        return str
+    key = file.read_bytes()
+    return lambda text: text if _IS_HASHED(text) or "@" not in text[1:] else hashed(text, key)
 
 
 def load_key(folder: Path) -> bytes:

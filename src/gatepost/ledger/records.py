@@ -231,7 +231,10 @@ class Delivery(
 class Notice(
     msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_field="kind", tag="notice"
 ):
-    """An event of the server: "started", "reloaded", "worker exited"."""
+    """An event of the server: "started", "reloaded", "worker exited", "dashboard login".
+
+    `about` is the user of an event of the dashboard, `detail` the client.
+    """
 
     time: float
     name: str

@@ -19,10 +19,11 @@ from gatepost.ledger.extract import (
     GapExtract,
     NoticeExtract,
     TransactionExtract,
+    TrapExtract,
 )
 from gatepost.ledger.hashes import Host, Mailbox, host_of, mailbox_of
 from gatepost.ledger.limits import text
-from gatepost.ledger.records import SERVER
+from gatepost.ledger.records import SERVER, Trap
 from gatepost.ledger.shape import Shape, connections_of, transactions_of
 from gatepost.ledger.totals import Cell, Counts, hour_of
 
@@ -130,8 +131,7 @@ class Hour:
         if one.answers:
             self._add_times(one.answers)
         for trap in one.traps:
-            name = f"{trap.list}:{trap.line} {trap.entry}" if trap.line else trap.list
-            self._dimensions["trap"][name] += 1
+            self._dimensions["trap"][name_of(trap)] += 1
         for result in one.results:
             if result.name == "dmarc" and result.facts.domain:
                 domain = text(str(result.facts.domain))
@@ -172,6 +172,11 @@ class Hour:
             if host.network:
                 self._dimensions[dimension][host.network] += times
         counted.clear()
+
+
+def name_of(trap: Trap | TrapExtract) -> str:
+    """Return the key of a trap: its list, and the line and the entry if it has one."""
+    return f"{trap.list}:{trap.line} {trap.entry}" if trap.line else trap.list
 
 
 def _counts() -> defaultdict[str, float]:

@@ -4,7 +4,10 @@ The ledger process writes it to `ledger/status.json` in the data folder every fe
 whole. A reader ignores fields that it does not recognise.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import count as numbers
+from math import inf
 from pathlib import Path
 
 import msgspec
@@ -12,13 +15,14 @@ import msgspec
 from gatepost.disk.durable import replace_file
 from gatepost.metrics.counting import Counting
 from gatepost.metrics.gauges import all_certificates, all_lists, unavailable_tables
-from gatepost.metrics.status import CertificateStatus, Status
+from gatepost.metrics.status import HOOK_BUCKETS, CertificateStatus, ListStatus, Status
 
 # A report of a process that has ended or hangs: three times the interval of the statuses, and more.
 STALE = 20.0
 # A certificate of Let's Encrypt is renewed 30 days before its end.
 EXPIRES_SOON = 14 * 86_400.0
 MOST_WARNINGS = 50
+MOST_LISTED = 200
 _UNITS = (("days", 86_400), ("hours", 3600), ("minutes", 60), ("seconds", 1))
 
 
@@ -32,13 +36,36 @@ class WorkerReport(msgspec.Struct, frozen=True):
     lag: float
 
 
+class HookReport(msgspec.Struct, frozen=True):
+    """The time that a method of a plugin takes in all workers.
+
+    `calls` is the number of calls. `median` and `slow` are upper limits in seconds of the time of
+    half of the calls, and of 99 % of them: those of HOOK_BUCKETS, or 0 if it is above the last.
+    """
+
+    plugin: str
+    hook: str
+    calls: int
+    median: float
+    slow: float
+
+
 class Report(msgspec.Struct, frozen=True):
-    """The workers that have sent their status, and what an administrator should look at."""
+    """The workers that have sent their status, and what an administrator should look at.
+
+    `silent` and `degraded` are the numbers of workers that no name server answers, and whose store
+    is unavailable.
+    """
 
     time: float
     workers: Sequence[WorkerReport] = ()
     dropped: int = 0
     warnings: Sequence[str] = ()
+    lists: Sequence[ListStatus] = ()
+    certificates: Sequence[CertificateStatus] = ()
+    hooks: Sequence[HookReport] = ()
+    silent: int = 0
+    degraded: int = 0
 
 
 def report_of(counting: Counting, now: float) -> Report:
@@ -47,8 +74,41 @@ def report_of(counting: Counting, now: float) -> Report:
     workers = [
         WorkerReport(one.worker, one.pid, one.started, one.sessions, one.lag) for one in statuses
     ]
-    dropped = sum(one.dropped for one in statuses)
-    return Report(now, workers, dropped, list(warnings_of(statuses, now))[:MOST_WARNINGS])
+    return Report(
+        now,
+        workers,
+        dropped=sum(one.dropped for one in statuses),
+        warnings=list(warnings_of(statuses, now))[:MOST_WARNINGS],
+        lists=all_lists(statuses)[:MOST_LISTED],
+        certificates=all_certificates(statuses)[:MOST_LISTED],
+        hooks=list(_hooks(statuses))[:MOST_LISTED],
+        silent=sum(one.dns.unavailable for one in statuses),
+        degraded=sum(one.store_degraded for one in statuses),
+    )
+
+
+def _hooks(statuses: Sequence[Status]) -> Iterator[HookReport]:
+    """Yield the time of each method of a plugin, the slowest first."""
+    found: dict[tuple[str, str], Counter[int]] = {}
+    for status in statuses:
+        for one in status.hooks:
+            counts = found.setdefault((one.plugin, one.hook), Counter())
+            counts.update(dict(enumerate(one.counts)))
+    reports = [
+        HookReport(*name, counts.total(), _at(counts, 0.5), _at(counts, 0.99))
+        for name, counts in found.items()
+    ]
+    return iter(sorted(reports, key=lambda one: (-(one.slow or inf), one.plugin, one.hook)))
+
+
+def _at(counts: Counter[int], share: float) -> float:
+    """Return the upper limit of the time of a share of the calls, 0 above the last limit."""
+    below = 0
+    for limit, number in zip(HOOK_BUCKETS, (counts[at] for at in numbers()), strict=False):
+        below += number
+        if below >= share * counts.total():
+            return limit
+    return 0.0
 
 
 def warnings_of(statuses: Sequence[Status], now: float) -> Iterator[str]:

@@ -42,6 +42,7 @@ class TlsKind(NamedTuple):
     minimum: str
 
 
+WEB = TlsKind("implicit", "1.2")
 DEFAULT_KINDS = tuple(TlsKind(mode, TlsConfig().minimum) for mode in MODES)
 _VERSIONS = {
     "1.0": ssl.TLSVersion.TLSv1,
@@ -246,6 +247,19 @@ def key_pairs(config: Config, contents: Contents | None = None) -> list[KeyPair]
     if all(listen.tls == "none" for listen in config.listen):
         return []
     return all_key_pairs(config, contents)
+
+
+def web_key_pairs(config: Config, contents: Contents | None = None) -> list[KeyPair]:
+    """Return the certificates of the dashboard, not read yet; [] if it has no TLS.
+
+    Browsers need TLS 1.2 at least, and are not asked for a certificate.
+    """
+    if not config.web.tls:
+        return []
+    return [
+        KeyPair(one.names, config.path(one.cert), config.path(one.key), None, contents, kinds=[WEB])
+        for one in config.tls.certificates
+    ]
 
 
 def all_key_pairs(config: Config, contents: Contents | None = None) -> list[KeyPair]:

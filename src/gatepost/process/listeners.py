@@ -10,7 +10,8 @@ the connections in its backlog. With fewer sockets than workers, workers share t
 case for Unix sockets, for inherited sockets, and for ports that cannot be bound again after
 privileges were dropped.
 
-A protocol of ONE_WORKER has its listeners in the first worker only.
+A protocol of ONE_WORKER has its listeners in the first worker only. The address of the dashboard
+has one socket, which no worker gets.
 """
 
 import socket
@@ -21,7 +22,7 @@ from pathlib import Path
 
 import msgspec
 
-from gatepost.config.listen import InetAddress, ListenAddress
+from gatepost.config.listen import InetAddress, ListenAddress, parse_listen_address
 from gatepost.config.schema import Config
 from gatepost.net.sockets import ListenFailedError, bind, bound_address, probe
 
@@ -66,7 +67,7 @@ class Listeners:
         keys = _keys(config)
         added: list[_Key] = []
         try:
-            for key in keys:
+            for key in [*keys, *_web_keys(config)]:
                 if key not in self._open:
                     self._open[key] = _bind(key[1], config.base)
                     added.append(key)
@@ -81,9 +82,14 @@ class Listeners:
             for one, key in zip(config.listen, keys, strict=True)
         ]
 
+    def web(self, config: Config) -> Listener | None:
+        """Return the listener of the dashboard, which `open` has opened; None without one."""
+        found = [Listener("web", self._open[key]) for key in _web_keys(config)]
+        return found[0] if found else None
+
     def close_unused(self, configs: Sequence[Config]) -> None:
         """Close the sockets that are in none of these configurations."""
-        used = {key for config in configs for key in _keys(config)}
+        used = {key for config in configs for key in [*_keys(config), *_web_keys(config)]}
         self._close([key for key in self._open if key not in used])
 
     def _close(self, keys: Sequence[_Key]) -> None:
@@ -99,6 +105,13 @@ def _keys(config: Config) -> list[_Key]:
         keys.append((config.base, one.address, seen[one.address]))
         seen[one.address] += 1
     return keys
+
+
+def _web_keys(config: Config) -> list[_Key]:
+    """Return the key of the dashboard's address, if it has one; no other listener shares it."""
+    if not config.web.listen:
+        return []
+    return [(config.base, parse_listen_address(config.web.listen), -1)]
 
 
 def _bind(address: ListenAddress, base: Path) -> list[socket.socket]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 WORKER = "gatepost-worker"
 LEDGER = "gatepost-ledger"
+WEB = "gatepost-web"
 
 _PR_SET_NAME = 15
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from gatepost.config.schema import Config
 from gatepost.model.secret import SecretBytes
-from gatepost.net.tls import Contents, key_pairs
+from gatepost.net.tls import Contents, key_pairs, web_key_pairs
 from gatepost.process.privileges import PrivilegesError
 
 # A chain of certificates is a few KB.
@@ -79,7 +79,8 @@ def _read(path: Path) -> bytes:
 
 
 def _pairs(config: Config) -> Iterator[tuple[Path, Path]]:
-    return ((pair.path, pair.key) for pair in key_pairs(config))
+    pairs = (*key_pairs(config), *web_key_pairs(config))
+    return ((pair.path, pair.key) for pair in pairs)
 
 
 def describe_replaceable(path: Path, changeable: Path) -> str:

@@ -46,6 +46,7 @@ from gatepost.process.signals import STOP_SIGNALS, SignalQueue
 from gatepost.process.start import ChildStarter
 from gatepost.process.state import StateFile
 from gatepost.process.system_warnings import log_system_warnings
+from gatepost.process.web_process import WebProcess
 from gatepost.process.worker import MODULE
 
 # The longest interval between two turns, in seconds.
@@ -72,6 +73,7 @@ class Supervisor:
         self._generations = Generations()
         self._start_child = ChildStarter(MODULE)
         self._ledger = LedgerProcess(self._start_child)
+        self._web = WebProcess(self._start_child, self._ledger.sender.fileno())
         self._state = StateFile()
         self._signals = SignalQueue()
         self._service_watchdog = systemd.ServiceWatchdog()
@@ -92,6 +94,7 @@ class Supervisor:
                 second_signal = self._supervise()
             finally:
                 self._generations.kill()
+                self._web.close()  # it can send records to the ledger until its end
                 self._ledger.close(time.monotonic())
                 self._listeners.close_unused(())
                 self._counters.close()
@@ -112,6 +115,7 @@ class Supervisor:
         self._start_child.import_parts(config)
         self._started = time.monotonic()
         self._ledger.use(config, self._started)
+        self._web.use(config, self._listeners.web(config), contents, self._started)
         self._generations.start(self._pool(config, listeners, contents), 0.0)
 
     def _pool(
@@ -163,6 +167,7 @@ class Supervisor:
         if generations.serving is not None or now - self._started > LATER:
             self._start_child.notice_upgrades()
             self._ledger.maintain(now)
+            self._web.maintain(now)
         if generations.serving is not None:
             generations.serving.maintain(now)
             if self._reload_requested:
@@ -220,6 +225,7 @@ class Supervisor:
         is_reload = self._generations.serving is not None
         self._generations.promote(now)
         if is_reload:
+            self._web.use(pool.config, self._listeners.web(pool.config), pool.contents, now)
             self._listeners.close_unused([pool.config])
             configure_log(pool.config.log, pool.config.log_file)
             self._ledger.use(pool.config, now)
@@ -229,7 +235,7 @@ class Supervisor:
             _log.info("reloaded", **_serving_fields(pool))
             _warn_of_root_files(pool)
         else:
-            _print_ready(pool.listeners)
+            _print_ready([*pool.listeners, *self._web.listeners])
             self._ledger.notice("started", __version__)
             _log.info("started", **_serving_fields(pool))
         log_system_warnings(pool.config, self._file)
@@ -240,6 +246,7 @@ class Supervisor:
         if self._generations.serving is not None:
             _log.info("stopping")
             self._ledger.notice("stopping")
+        self._web.stop()
         self._listeners.close_unused(())
         self._generations.stop(now)
 

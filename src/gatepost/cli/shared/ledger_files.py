@@ -11,7 +11,7 @@ import click
 from gatepost.cli.shared.output import Failure, print_error
 from gatepost.cli.shared.settings import DEFAULT_FILE, read_config
 from gatepost.config.schema import Config
-from gatepost.ledger.privacy import KEY_FILE, hashed
+from gatepost.ledger import privacy
 from gatepost.ledger.records import SERVER, Connection, Transaction
 from gatepost.ledger.selection import Selection
 from gatepost.ledger.store import LedgerError, LedgerReader
@@ -19,7 +19,6 @@ from gatepost.ledger.words.reasons import all_reasons
 
 # Records that are read to complete a value in the shell.
 RECENT = 200
-_IS_HIDDEN = re.compile(r"[0-9a-f]{16}@.*").fullmatch
 _IS_WORD = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]*").fullmatch
 
 
@@ -51,15 +50,10 @@ def open_ledger(config: Config, folder: Path | None = None) -> Iterator[LedgerRe
 
 
 def recorded_form(config: Config) -> Callable[[str], str]:
-    """Return a function for addresses: as records have them if `ledger.privacy` hides them.
-
-    A domain stays as it is, and so does a local part that is a hash already.
-    """
-    file = config.data_dir / "ledger" / KEY_FILE
-    if "addresses" not in config.ledger.privacy or not file.exists():
-        return str
-    key = file.read_bytes()
-    return lambda text: text if _IS_HIDDEN(text) or "@" not in text[1:] else hashed(text, key)
+    """Return a function for addresses: as records have them if `ledger.privacy` hides them."""
+    return privacy.recorded_form(
+        config.data_dir / "ledger", hidden="addresses" in config.ledger.privacy
+    )
 
 
 Completer = Callable[[click.Context, click.Parameter, str], list[str]]

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from gatepost.ledger.store.errors import LedgerError as LedgerError
+from gatepost.ledger.store.errors import QueryTimeoutError as QueryTimeoutError
 
 if TYPE_CHECKING:
     from gatepost.ledger.store.reader import LedgerReader as LedgerReader

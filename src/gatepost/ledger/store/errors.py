@@ -38,3 +38,7 @@ def is_full(error: Exception) -> bool:
 def _code(error: Exception) -> int:
     """Return SQLite's result code without its extension."""
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+class QueryTimeoutError(Exception):
+    """A query has taken as long as it may."""

@@ -5,10 +5,14 @@ segment at a time and closes it before it opens the next. A segment that retenti
 is read to its end. A segment that cannot be read is skipped; `problems` has the reason.
 
 No transaction stays open between two records: a slow consumer does not make the writer's WAL grow.
+
+A reader with a limit of time raises `QueryTimeoutError` when it is over, also in a query that finds
+nothing.
 """
 
+import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import islice
@@ -24,7 +28,7 @@ from gatepost.ledger.records import Record, RecordError, decode
 from gatepost.ledger.selection import Key, Selection
 from gatepost.ledger.store import files, index, schema
 from gatepost.ledger.store.chunk import split
-from gatepost.ledger.store.errors import LedgerError
+from gatepost.ledger.store.errors import LedgerError, QueryTimeoutError
 from gatepost.ledger.store.files import File
 from gatepost.ledger.store.segment import connect, facts_of, last_of, read_counts, tally_after
 from gatepost.ledger.totals import Counts, Sum, Totals
@@ -33,11 +37,14 @@ from gatepost.log.os_error import describe_os_error
 # Rows that one statement reads, and records after which one call of `follow` returns.
 PAGE = 50
 MAX_NEWS = 10_000
+# Instructions of SQLite between two looks at the time: less than a millisecond.
+STEPS = 20_000
 MAX_PROBLEMS = 100
 
 _CHUNK_OF = "SELECT id, records FROM chunk WHERE id <= ? ORDER BY id DESC LIMIT 1"
 _PAGE = "SELECT id, letters, records FROM chunk WHERE {}{} ORDER BY {} LIMIT ?"
 _CELLS = "SELECT hour, dimension, counts, rest FROM total WHERE hour >= ? AND hour < ?"
+_OF_DIMENSIONS = " AND dimension IN (SELECT value FROM json_each(?))"
 _NEWS = "SELECT id, records FROM chunk WHERE id > ? ORDER BY id LIMIT ?"
 
 T = TypeVar("T")
@@ -47,14 +54,20 @@ News = tuple[int, list[msgspec.Raw]]
 HourlyCounts = tuple[int, str, Counts, float]
 
 
+def _never() -> bool:
+    return False
+
+
 class LedgerReader:
     """Reads the ledger in a folder; raises `LedgerError` if there is none.
 
-    `problems` are the segments that were skipped, each with the reason.
+    `problems` are the segments that were skipped, each with the reason. `is_over` returns whether
+    the time of a query is over; it is called often.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, is_over: Callable[[], bool] = _never) -> None:
         self.problems: list[str] = []
+        self._is_over = is_over
         self._newest = 0
         self._folder = folder
         if not folder.is_dir():
@@ -85,10 +98,21 @@ class LedgerReader:
         An `until` of 0 is no limit.
         """
         total = Sum(since, until)
-        for file in self.segments():
-            for cell in self.read(file, partial(_cells, total=total)):
-                total.add(*cell)
+        for cell in self.cells(total.since, total.until):
+            total.add(*cell)
         return total.totals()
+
+    def cells(
+        self, since: float, until: float, dimensions: Sequence[str] = ()
+    ) -> Iterator[HourlyCounts]:
+        """Yield the counts of the hours that start from `since` on and before `until`.
+
+        A cell is the start of an hour, a dimension, its counts by key and its rest. `dimensions`
+        are those to read, all by default. An hour comes once for each segment that has it.
+        """
+        query = partial(_cells, since=since, until=until, dimensions=dimensions)
+        for file in self.segments():
+            yield from self.read(file, query)
 
     def extent(self) -> tuple[int, float]:
         """Return the number of records, and the time of the oldest, 0 without any."""
@@ -115,10 +139,18 @@ class LedgerReader:
                 schema.check_version(connection, str(file.path))
                 if schema.version_of(connection) == 0:
                     return  # the writer has just created the file
-                yield from query(connection)
+                connection.set_progress_handler(self._is_over, STEPS)
+                for one in query(connection):
+                    self._check_time()
+                    yield one
         except (sqlite3.Error, LedgerError) as error:
+            self._check_time()
             if file.path.exists():  # otherwise it was removed or set aside meanwhile
                 self._skip(file, error)
+
+    def _check_time(self) -> None:
+        if self._is_over():
+            raise QueryTimeoutError
 
     def decoded(self, file: File, rows: Iterable[msgspec.Raw]) -> Iterator[Record]:
         """Yield records; one that cannot be read is skipped."""
@@ -267,12 +299,19 @@ def _after(connection: sqlite3.Connection, last: int, limit: int) -> Iterator[Ne
             return
 
 
-def _cells(connection: sqlite3.Connection, total: Sum) -> Iterator[HourlyCounts]:
+def _cells(
+    connection: sqlite3.Connection, since: float, until: float, dimensions: Sequence[str]
+) -> Iterator[HourlyCounts]:
     """Yield the counts of a segment, those of records that are not counted yet included."""
     connection.execute("BEGIN")  # a checkpoint of the writer must not fall between the queries
     (counted,) = connection.execute("SELECT counted FROM meta").fetchone()
-    rows = connection.execute(_CELLS, (total.since, total.until)).fetchall()
-    for hour, dimension, counts, rest in rows:
+    statement = _CELLS
+    values: list[float | str] = [since, until]
+    if dimensions:
+        statement += _OF_DIMENSIONS
+        values.append(json.dumps(dimensions))
+    for hour, dimension, counts, rest in connection.execute(statement, values).fetchall():
         yield hour, dimension, read_counts(counts), rest
     for (hour, dimension), found in tally_after(connection, counted).cells():
-        yield hour, dimension, found, 0
+        if since <= hour < until and (not dimensions or dimension in dimensions):
+            yield hour, dimension, found, 0

@@ -91,10 +91,10 @@ class Section(NamedTuple):
 def explain(story: Story, width: int = 80, zone: tzinfo | None = None) -> Iterator[Line]:
     """Yield the lines of a story, each of at most `width` columns, times in `zone`."""
     width = max(width, NARROWEST)
-    headline, style = _headline(story)
-    for line in wrapped(headline, width):
+    sentence, style = headline(story)
+    for line in wrapped(sentence, width):
         yield (Part(line, style),)
-    for title, rows in _sections(story, zone):
+    for title, rows in sections(story, zone):
         if rows:
             yield ()
             yield from ((Part(one, "heading"),) for one in wrapped(title, width) if one)
@@ -112,7 +112,8 @@ def _lines(row: Row, width: int) -> Iterator[Line]:
         name = " " * (LABEL - 1)
 
 
-def _headline(story: Story) -> tuple[str, str]:
+def headline(story: Story) -> tuple[str, str]:
+    """Return the result of a story as a sentence, and its style: the result, or ""."""
     tx, connection = story.transaction, story.connection
     if tx is not None:
         unsent = tx.result == "abandoned" != outcome(tx)
@@ -127,7 +128,8 @@ def _headline(story: Story) -> tuple[str, str]:
 _ENDED = {"quit", "lost"}
 
 
-def _sections(story: Story, zone: tzinfo | None) -> Iterator[Section]:
+def sections(story: Story, zone: tzinfo | None) -> Iterator[Section]:
+    """Yield the parts of an explanation; one without rows is not shown."""
     tx, connection = story.transaction, story.connection
     refused = [answer for one in story.others if one.ref == story.ref for answer in one.answers]
     own = [*(connection.answers if connection else ()), *(tx.answers if tx else ())]

@@ -1,0 +1,1 @@
+"""The dashboard: pages for administrators, in a process of its own."""

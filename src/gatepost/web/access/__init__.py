@@ -1,0 +1,1 @@
+"""Access to the dashboard: users, logins, sessions, tokens of forms."""

@@ -1,0 +1,143 @@
+"""The application: which path has which page, and for which visitors.
+
+All but the login, the link for the first user and the static files need a login.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from gatepost.log.logger import get_logger
+from gatepost.web import login
+from gatepost.web.access.client import client_of
+from gatepost.web.access.forms import read_form
+from gatepost.web.access.users import UsersError
+from gatepost.web.guard import Guard
+from gatepost.web.pages import page
+from gatepost.web.registry import VIEWS
+from gatepost.web.showing import show, show_message
+from gatepost.web.site import Site, Visitor
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Site, Request, Visitor], Awaitable[Response]]
+
+_CACHED = "public, max-age=3600"
+
+_log = get_logger("gatepost.web")
+
+
+def make_app(site: Site) -> ASGIApp:
+    """Return the application of a site."""
+    views = [Route(view.path, _for_users(site, partial(_show, view=view))) for view in VIEWS]
+    return Guard(
+        Starlette(
+            routes=[
+                Route("/", _for_users(site, _home)),
+                *views,
+                Route("/message/{ref}", _for_users(site, show_message)),
+                Route("/login", _login(site), methods=["GET", "POST"]),
+                Route("/logout", _for_users(site, _log_out), methods=["POST"]),
+                Route("/first", _first(site), methods=["GET", "POST"]),
+                Mount("/static", _Static(packages=[("gatepost.web", "static")])),
+            ],
+            exception_handlers={404: _not_found, 500: _failed, UsersError: _users_error},
+        )
+    )
+
+
+class _Static(StaticFiles):
+    """The files of this package, which browsers may keep for a while."""
+
+    async def get_response(self, path: str, scope: Any) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = _CACHED
+        return response
+
+
+def _for_users(site: Site, handle: Handler) -> Endpoint:
+    """Return an endpoint for visitors with a login; a form needs its token."""
+
+    async def endpoint(request: Request) -> Response:
+        visitor = site.visitor(request)
+        if visitor is None:
+            return _not_logged_in(site, request)
+        if request.method == "POST" and not await _is_own_form(site, request, visitor):
+            return Response("The form is not valid any more. Load the page again.\n", 403)
+        return await handle(site, request, visitor)
+
+    return endpoint
+
+
+async def _is_own_form(site: Site, request: Request, visitor: Visitor) -> bool:
+    if not login.is_from_here(request):
+        return False
+    form = await read_form(request)
+    return site.allows(visitor, form.get("token", ""))
+
+
+def _not_logged_in(site: Site, request: Request) -> Response:
+    name = client_of(request, site.config.web).user
+    if name:
+        return page("unknown.html", 403, name=name)
+    if request.method != "GET" or "format" in request.query_params:
+        return Response("Log in first.\n", 401)
+    query = request.scope["query_string"].decode("latin-1")
+    target = request.scope["path"] + (f"?{query}" if query else "")
+    return RedirectResponse(f"/login?next={quote(target, safe='')}", 303)
+
+
+async def _home(_site: Site, _request: Request, _visitor: Visitor) -> Response:
+    return RedirectResponse(VIEWS[0].path, 303)
+
+
+async def _show(site: Site, request: Request, visitor: Visitor, *, view: Any) -> Response:
+    return await show(site, view, request, visitor)
+
+
+async def _log_out(site: Site, _request: Request, visitor: Visitor) -> Response:
+    return login.log_out(site, visitor)
+
+
+def _login(site: Site) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        if request.method != "POST":
+            return login.show_login(request)
+        if not login.is_from_here(request):
+            return Response("Log in on the page of this site.\n", 403)
+        return await login.log_in(site, request)
+
+    return endpoint
+
+
+def _first(site: Site) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        if request.method != "POST":
+            return login.show_first(site, request)
+        if not login.is_from_here(request):
+            return Response("Use the page of this site.\n", 403)
+        return await login.add_first(site, request)
+
+    return endpoint
+
+
+async def _not_found(_request: Request, _error: Exception) -> Response:
+    return Response("There is no such page.\n", 404, media_type="text/plain")
+
+
+async def _failed(_request: Request, _error: Exception) -> Response:
+    text = "An internal error. The log of the server has its cause.\n"
+    return Response(text, 500, media_type="text/plain")
+
+
+async def _users_error(_request: Request, error: Exception) -> Response:
+    _log.error("users not readable", problem=str(error))
+    text = "The users of the dashboard cannot be read. The log of the server has the reason.\n"
+    return Response(text, 503, media_type="text/plain")

@@ -1,0 +1,110 @@
+"""The ledger as one user of the dashboard sees it.
+
+Every page and every export reads records and counts through `ScopedLedger`. Conditions apply to
+what is visible of a record: a filter can therefore not test what the scope hides.
+
+The counts of a user with a scope are made from the records, as the totals of the ledger are those
+of all domains.
+"""
+
+import heapq
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import msgspec
+
+from gatepost.ledger.extract import converted
+from gatepost.ledger.matching import matcher
+from gatepost.ledger.records import Record
+from gatepost.ledger.selection import Key, Selection
+from gatepost.ledger.shape import Shapes
+from gatepost.ledger.store import LedgerReader
+from gatepost.ledger.tally import Tally
+from gatepost.ledger.totals import Counts
+from gatepost.web.scope import Scope
+
+Cell = tuple[int, str, Counts]
+# As many records before a period are read until its older records are taken for not existing.
+OLD = 500
+
+
+class ScopedLedger:
+    """Reads what is visible in a scope. The methods are those of `LedgerReader`."""
+
+    def __init__(self, reader: LedgerReader, scope: Scope) -> None:
+        self._reader = reader
+        self._scope = scope
+
+    def find(self, key: Key, limit: int = 100) -> list[Record]:
+        """Return the records that have a key, the newest first."""
+        return list(self.select(Selection(keys=[key]), limit=limit))
+
+    def select(self, selection: Selection, *, limit: int | None = None) -> Iterator[Record]:
+        """Yield the records of a selection, the newest first."""
+        if self._scope.is_everything:
+            return self._reader.select(selection, limit=limit)
+        return islice(self._visible(selection), limit)
+
+    def _visible(self, selection: Selection) -> Iterator[Record]:
+        matches = matcher(selection)
+        for record in self._candidates(selection):
+            found = self._scope.visible(record)
+            if found is not None and matches(found):
+                yield found
+
+    def _candidates(self, selection: Selection) -> Iterator[Record]:
+        """Yield each record of a selection with an address in the scope once."""
+        each = [
+            self._reader.select(
+                msgspec.structs.replace(selection, keys=[*selection.keys, Key("domain", domain)])
+            )
+            for domain in sorted(self._scope.domains)
+        ]
+        seen: set[tuple[str, str, float]] = set()
+        recent = [_until_old(records, selection.since) for records in each]
+        for record in heapq.merge(*recent, key=lambda one: -one.time):
+            identity = (type(record).__name__, getattr(record, "ref", ""), record.time)
+            if len(each) == 1:
+                yield record
+            elif identity not in seen:
+                seen.add(identity)
+                yield record
+
+    def cells(self, since: float, until: float, dimensions: Sequence[str]) -> Iterator[Cell]:
+        """Yield counts by hour and dimension, see `LedgerReader.cells`."""
+        if self._scope.is_everything:
+            for hour, dimension, counts, _ in self._reader.cells(since, until, dimensions):
+                yield hour, dimension, counts
+            return
+        for (hour, dimension), counts in self._tally(since, until).cells():
+            if dimension in dimensions:
+                yield hour, dimension, counts
+
+    def _tally(self, since: float, until: float) -> Tally:
+        tally, shapes = Tally(), Shapes()
+        for record in self.select(Selection(since=since, until=until)):
+            extracts = [converted(record)]
+            tally.add(extracts, shapes.of(extracts))
+        return tally
+
+    def extent(self) -> tuple[int, float] | None:
+        """Return the number of records and the time of the oldest; None with a scope."""
+        return self._reader.extent() if self._scope.is_everything else None
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """The files that cannot be read; they are not for users with a scope."""
+        return self._reader.problems if self._scope.is_everything else ()
+
+
+def _until_old(records: Iterator[Record], since: float) -> Iterator[Record]:
+    """Yield records, the newest first, until OLD in a row are from before a time.
+
+    They are in the order in which they were written, which is about that of their times.
+    """
+    old = 0
+    for record in records:
+        old = old + 1 if record.time < since else 0
+        if old == OLD:
+            return
+        yield record

@@ -1,0 +1,126 @@
+"""The pages of views: HTML, or one of their tables as CSV or JSON.
+
+An error of a query becomes a page with its reason, not an empty table.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gatepost.ledger.store import LedgerError, QueryTimeoutError
+from gatepost.ledger.words.search import SearchError
+from gatepost.web.filters import LABELS, PERIODS, RESULTS, FilterError, Filters, parse_filters
+from gatepost.web.pages import page
+from gatepost.web.registry import VIEWS
+from gatepost.web.site import BusyError, Site, Visitor
+from gatepost.web.source import SECONDS, Source
+from gatepost.web.table import as_csv, as_json
+from gatepost.web.views import message
+from gatepost.web.views.queue import QueueError
+from gatepost.web.views.view import Shown, View
+
+FORMATS = {"csv": (as_csv, "text/csv; charset=utf-8"), "json": (as_json, "application/json")}
+_MESSAGE = View(
+    "message", "/message", "Message", "What happened, and why?", lambda _s, _f: Shown([])
+)
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Why there is nothing to show: a status of HTTP and a sentence."""
+
+    status: int
+    text: str
+
+
+async def show(site: Site, view: View, request: Request, visitor: Visitor) -> Response:
+    """Return the page of a view, or an export with `format` in the query."""
+    if not view.is_scoped and not visitor.user.scope.is_everything:
+        problem = Problem(403, "This page is not for users with a limit to some domains.")
+        return _page(view, visitor, Filters(), problem)
+    return await _answer(site, view, request, visitor, view.query)
+
+
+async def show_message(site: Site, request: Request, visitor: Visitor) -> Response:
+    """Return the page of one message."""
+    ref = str(request.path_params["ref"])
+    return await _answer(site, _MESSAGE, request, visitor, partial(_find_message, ref=ref))
+
+
+def _find_message(source: Source, filters: Filters, ref: str) -> Shown | None:
+    return message.query(source, filters, ref)
+
+
+async def _answer(
+    site: Site,
+    view: View,
+    request: Request,
+    visitor: Visitor,
+    query: Callable[[Source, Filters], Shown | None],
+) -> Response:
+    source = Source(site.config, visitor.user.scope)
+    try:
+        filters = parse_filters(request.query_params, source.now)
+    except FilterError as error:
+        return _page(view, visitor, Filters(), Problem(400, str(error)))
+    found = await _result(site, lambda: query(source, filters))
+    name = request.query_params.get("format", "")
+    if not name or isinstance(found, Problem):
+        return _page(view, visitor, filters, found)
+    return _export(view, found, name, request.query_params.get("table", ""))
+
+
+async def _result(site: Site, query: Callable[[], Shown | None]) -> Shown | Problem:
+    try:
+        found = await site.run(query)
+    except SearchError as error:
+        return Problem(400, str(error))
+    except (LedgerError, QueueError, OSError) as error:
+        return Problem(503, str(error))
+    except QueryTimeoutError:
+        return Problem(
+            503, f"The query took longer than {SECONDS:g} seconds. Use a shorter period."
+        )
+    except BusyError:
+        return Problem(503, "Too many queries are running. Try again in some seconds.")
+    return found or Problem(404, "There is no record of this reference.")
+
+
+def _export(view: View, found: Shown, name: str, table_name: str) -> Response:
+    table = found.table(table_name)
+    if name not in FORMATS or table is None:
+        return Response("expected format=csv or format=json, and a table of the page\n", 404)
+    encode, media_type = FORMATS[name]
+    file = f'attachment; filename="{view.name}-{table.name}.{name}"'
+    return Response(encode(table), 200, {"Content-Disposition": file}, media_type)
+
+
+def _page(view: View, visitor: Visitor, filters: Filters, found: Shown | Problem) -> Response:
+    problem = found if isinstance(found, Problem) else None
+    shown = Shown([]) if isinstance(found, Problem) else found
+    status = problem.status if problem else 200
+    template = "problem.html" if problem else f"{view.name}.html"
+    facts: Mapping[str, Any] = shown.facts
+    return page(
+        template,
+        status,
+        view=view,
+        views=visible_views(visitor),
+        visitor=visitor,
+        filters=filters,
+        zone=filters.tz,
+        labels=LABELS,
+        periods=list(PERIODS),
+        results=RESULTS,
+        tables={table.name: table for table in shown.tables},
+        problem=problem,
+        **facts,
+    )
+
+
+def visible_views(visitor: Visitor) -> list[View]:
+    """Return the views that a user may see."""
+    return [one for one in VIEWS if one.is_scoped or visitor.user.scope.is_everything]

@@ -1,0 +1,95 @@
+"""The data of a page: the ledger, the queue and the health, as one user may see them.
+
+Each request has a source of its own, which is used in one thread.
+
+Limits: a query takes SECONDS at most, one whose result may be incomplete BRIEF seconds.
+MOST_QUEUED recipients of the queue are read.
+"""
+
+import time
+from collections.abc import Callable
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+
+from gatepost.checks.health import ServerHealth, health_of
+from gatepost.config.schema import Config
+from gatepost.ledger.privacy import recorded_form
+from gatepost.ledger.records import Record
+from gatepost.ledger.selection import Selection
+from gatepost.ledger.store import LedgerReader, QueryTimeoutError
+from gatepost.metrics.report import Report, read_report
+from gatepost.queue.spool import admin
+from gatepost.queue.spool.admin import QueueEntry
+from gatepost.queue.spool.admin import Selection as QueueSelection
+from gatepost.queue.spool.depth import Depth
+from gatepost.web.ledger import ScopedLedger
+from gatepost.web.scope import Scope
+
+SECONDS = 5.0
+BRIEF = 0.3
+MOST_QUEUED = 20_000
+
+
+class Source:
+    """Reads for one request of a user with a scope; `now` is in seconds since 1970."""
+
+    def __init__(self, config: Config, scope: Scope, now: float | None = None) -> None:
+        self.config = config
+        self.scope = scope
+        self.now = time.time() if now is None else now
+        self._end = time.monotonic() + SECONDS
+
+    def is_over(self) -> bool:
+        """Return whether the time of this request is over."""
+        return time.monotonic() > self._end
+
+    @cached_property
+    def ledger(self) -> ScopedLedger:
+        """The ledger; raises `LedgerError` if there is none."""
+        return ScopedLedger(LedgerReader(self._folder, self.is_over), self.scope)
+
+    def first(self, selection: Selection, limit: int) -> tuple[list[Record], bool]:
+        """Return the newest records of a selection that are found soon, and whether it is all."""
+        end = time.monotonic() + BRIEF
+        reader = LedgerReader(self._folder, lambda: time.monotonic() > end)
+        found: list[Record] = []
+        try:
+            found.extend(ScopedLedger(reader, self.scope).select(selection, limit=limit))
+        except QueryTimeoutError:
+            return found, False
+        return found, len(found) < limit
+
+    @cached_property
+    def recorded(self) -> Callable[[str], str]:
+        """A function for addresses: as records have them if `ledger.privacy` hides them."""
+        return recorded_form(self._folder, hidden="addresses" in self.config.ledger.privacy)
+
+    def queue(self) -> list[QueueEntry]:
+        """Return the visible recipients of the queue; raises as `admin.entries`."""
+        found = []
+        entries = admin.entries(self.config.data_dir / "spool", QueueSelection(), MOST_QUEUED)
+        for one in islice(entries, MOST_QUEUED):
+            if self.is_over():
+                raise QueryTimeoutError
+            if self.scope.has(one.sender) or self.scope.has(one.recipient):
+                found.append(one)
+        return found
+
+    def depth(self) -> Depth | None:
+        """Return the depth of the whole queue, None with a scope; raises as `admin.depth`."""
+        if not self.scope.is_everything:
+            return None
+        return admin.depth(self.config.data_dir / "spool", self.now)
+
+    def health(self) -> ServerHealth:
+        """Return the health of the server; raises OSError."""
+        return health_of(self.config, self.now)
+
+    def report(self) -> Report | None:
+        """Return the last report of the ledger process, None without one."""
+        return read_report(self._folder / "status.json")
+
+    @property
+    def _folder(self) -> Path:
+        return self.config.data_dir / "ledger"
