@@ -97,6 +97,7 @@ WITH_REASON = {
     session_replies.TIMED_OUT: "command_timeout",
     session_replies.SESSION_TOO_LONG: "session_timeout",
     session_replies.SHUTTING_DOWN: "shutdown",
+    session_replies.ENDED: "administrator",
     session_replies.TOO_MANY_CONNECTIONS: "connections",
     session_replies.EARLY_TALKER: "early-talker",
 }

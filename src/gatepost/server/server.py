@@ -229,9 +229,7 @@ class Server:
                 self._run_digest(setup, store, stack)
             pairs = await self._certificates(stack)
             tls = {kind: ListenerTls(kind, pairs) for kind in kinds_of(self._config) if pairs}
-            connections = Connections(setup, self._config.smtp, slot=self._slot)
-            await self._open_control(connections, worker, stack)
-            stack.push_async_callback(connections.drain, self._stop_timeout)
+            connections = await self._make_connections(setup, worker, stack)
             await self._listen(connections, tls, stack)
             self._connections = connections
             self._figures = Figures(
@@ -245,14 +243,17 @@ class Server:
             )
             self._stack = stack.pop_all()
 
-    async def _open_control(
-        self, connections: Connections, worker: int, stack: AsyncExitStack
-    ) -> None:
-        """Open the control socket, if there is to be one; it is closed after the last session."""
+    async def _make_connections(
+        self, setup: Setup, worker: int, stack: AsyncExitStack
+    ) -> Connections:
+        """Return the connections; the control socket, if there is one, is closed after the last."""
+        connections = Connections(setup, self._config.smtp, slot=self._slot)
         if self._control:
             control = ControlSocket(connections, self._config.data_dir, worker)
             stack.push_async_callback(control.stop)
             await control.start()
+        stack.push_async_callback(connections.drain, self._stop_timeout)
+        return connections
 
     async def _report_unarmed(self, setup: Setup, stack: AsyncExitStack) -> None:
         """Log the traps that have no effect, during the start or after it, as the lists."""

@@ -151,7 +151,7 @@ CORE: dict[str, Reason] = {
         "Correct the plugin: `plugin failed` in the log has the file and the line. With on_error ="
         ' "skip" the server accepts mail without its decision.',
     ),
-    "administrator": Reason("An administrator has ended the session.", "gatepost sessions", _RETRY),
+    "administrator": Reason("An administrator has ended the session.", "", _RETRY),
     "shutdown": Reason("The server was stopping or reloading.", "server.stop_timeout", _RETRY),
     "early-talker": Reason(
         "The client sent data before the greeting, as many spam programs do.",
