@@ -11,8 +11,8 @@ from gatepost._build import describe_build
 from gatepost.cli.commands import COMMANDS, gatepost
 
 TABLES = (
-    "server, listen, tls, auth, smtp, limits, recipients, traps, route, queue, plugin, dns, ledger,"
-    " metrics, web, store, log"
+    "server, listen, tls, auth, smtp, limits, recipients, traps, route, queue, quarantine, plugin,"
+    " dns, ledger, webhook, metrics, web, store, log, sql, ldap, redis, http"
 )
 WHOLE = "a whole number from 1 to 100000"
 WITH_CONFIGURATION = [
