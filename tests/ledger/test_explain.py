@@ -203,7 +203,9 @@ def test_no_line_is_longer_than_the_terminal(width):
 def test_a_message_that_shadow_mode_let_pass_names_the_plugins():
     shadow = Answer("rcpt", "greylist", "defer", "new", shadow=True)
     text = flat(ACCEPTED.ref, msgspec.structs.replace(ACCEPTED, answers=[shadow]))
-    assert "Plugins in shadow mode would have refused or deferred it: greylist. No other" in text
+    assert (
+        "Plugins in shadow mode would have refused, deferred or held it: greylist. No other" in text
+    )
     assert 'Remove action = "log" from the [[plugin]] of: greylist.' in text
     assert "No rule and no plugin objected." not in text
 
@@ -211,7 +213,7 @@ def test_a_message_that_shadow_mode_let_pass_names_the_plugins():
 def test_of_many_plugins_in_shadow_mode_some_are_named():
     answers = [Answer("rcpt", f"p{n}", "deny", "", shadow=True) for n in range(9)]
     text = flat(ACCEPTED.ref, msgspec.structs.replace(ACCEPTED, answers=answers))
-    assert "deferred it: p0, p1, p2 and others." in text
+    assert "held it: p0, p1, p2 and others." in text
 
 
 def test_a_long_name_has_a_line_of_its_own():

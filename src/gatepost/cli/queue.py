@@ -198,7 +198,7 @@ def forward(*, address: str, keep: bool, **options: Any) -> None:
 @click.argument("kind", type=click.Choice(["spam", "ham"]))
 @_changes
 def learn(*, kind: Lesson, **options: Any) -> None:
-    """Let the plugins that can learn, such as rspamd and spamassassin, learn messages."""
+    """Teach rspamd, SpamAssassin and other plugins by messages."""
     one = chosen(**options)
     if one.dry_run:
         print_chosen(one, changes.LEARN)
