@@ -178,6 +178,7 @@ TRANSACTIONS = st.builds(
     *[_few(TRAPS), _COUNTS, st.booleans(), _few(FOUND), TIMES, _few(TEXTS)],
     *[_few(TEXTS), _MAPS],
     *[TEXTS, TEXTS],
+    replaced=_few(TEXTS),
 )
 DELIVERIES = st.builds(
     Delivery, TIMES, TEXTS, TEXTS, _ATTEMPTS, _few(TEXTS), _COUNTS, TEXTS, TEXTS, TEXTS

@@ -221,3 +221,16 @@ def test_a_long_name_has_a_line_of_its_own():
     lines = explained(ACCEPTED.ref, msgspec.structs.replace(ACCEPTED, results=results)).splitlines()
     at = lines.index("sender_domain")
     assert lines[at + 1] == " " * 12 + "pass, domain=a.example"
+
+
+def test_a_held_message_was_not_delivered():
+    held = Answer("deliver", "gatepost", "accept", "quarantined")
+    text = flat(ACCEPTED.ref, msgspec.structs.replace(ACCEPTED, answers=[held]))
+    assert text.startswith("The message was accepted and held in the queue")
+    assert "A plugin put the message into quarantine" in text
+    assert "No rule and no plugin objected." not in text
+
+
+def test_an_address_that_plugins_have_replaced_is_explained():
+    record = msgspec.structs.replace(ACCEPTED, replaced=["team@example.com"])
+    assert "replaced <team@example.com>" in flat(ACCEPTED.ref, record)

@@ -315,3 +315,22 @@ def test_a_connection_without_a_valid_proxy_header():
     maker.proxy_refused("ref-1", Endpoint("192.0.2.9", 4711), "no header")
     [found] = records
     assert (found.end, found.client.address) == ("proxy-refused", "192.0.2.9")
+
+
+def test_a_recipient_that_a_plugin_has_replaced_is_recorded():
+    aliases = plugin(
+        on_rcpt=lambda tx, rcpt: tx.replace_recipient(rcpt, ["a@example.com"]) and None
+    )
+    found = transaction(OPEN + MAIL + RCPT + CONTENT + "S: 250\n" + QUIT, [aliases])
+    assert [one.address for one in found.recipients] == ["a@example.com"]
+    assert found.replaced == ["one@example.com"]
+
+
+def test_addresses_in_changes_are_recorded_as_other_addresses_are(tmp_path):
+    aliases = plugin(
+        on_rcpt=lambda tx, rcpt: tx.replace_recipient(rcpt, ["a@example.com"]) and None
+    )
+    hidden = config(ledger=LedgerConfig(privacy=["addresses"]), base=tmp_path)
+    found = transaction(OPEN + MAIL + RCPT + CONTENT + "S: 250\n" + QUIT, [aliases], config=hidden)
+    assert found.replaced[0] in found.changes[0]
+    assert b"one@" not in r.encode(found)

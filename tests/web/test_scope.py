@@ -81,6 +81,14 @@ def test_a_trap_in_the_domains_makes_a_message_visible():
     assert found.recipients == []
 
 
+def test_an_address_in_the_domains_that_plugins_have_replaced_makes_a_message_visible():
+    record = accepted(1, "x@other.example")
+    record = msgspec.structs.replace(record, replaced=["team@example.com", "y@other.example"])
+    found = OURS.visible(record)
+    assert (found.replaced, found.recipients) == (["team@example.com"], [])
+    assert b"x@other.example" not in encode(found)
+
+
 def test_a_delivery_shows_its_recipients_in_the_domains():
     both = ["alice@example.com", "x@other.example"]
     found = OURS.visible(Delivery(1.0, "r", "hop", "deferred", both, 2, "450 x@other.example"))
@@ -111,6 +119,7 @@ MIXED = st.builds(
     reply=ADDRESSES,
     problem=ADDRESSES,
     changes=st.lists(ADDRESSES, max_size=2),
+    replaced=st.lists(ADDRESSES, max_size=2),
 )
 
 

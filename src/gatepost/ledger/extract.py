@@ -116,6 +116,7 @@ class TransactionExtract(
     shadowed: bool = False
     results: Sequence[ResultExtract] = ()
     refused_count: int = 0
+    replaced: Sequence[str] = ()
 
 
 class DeliveryExtract(msgspec.Struct, frozen=True, gc=False, tag_field="kind", tag="delivery"):

@@ -164,6 +164,8 @@ def _hashes_of_transaction(one: TransactionExtract) -> list[bytes]:
         found += mailbox_of(recipient.address).hashes
     for trap in one.traps:
         found += mailbox_of(trap.address).hashes
+    for address in one.replaced:
+        found += mailbox_of(address).hashes
     return found
 
 

@@ -155,6 +155,7 @@ def _of_transaction(record: Transaction) -> Parts:
     addresses += [recipient.address for recipient in record.recipients]
     if record.traps:
         addresses += [trap.address for trap in record.traps]
+    addresses += record.replaced
     refs = (record.ref, record.session)
     return refs, record.message_id, record.client.address, addresses
 

@@ -191,7 +191,7 @@ def _senders(record: Record) -> list[str]:
 
 def _recipients(record: Record) -> list[str]:
     if isinstance(record, Transaction):
-        return [one.address for one in record.recipients]
+        return [*(one.address for one in record.recipients), *record.replaced]
     return list(record.recipients) if isinstance(record, Delivery) else []
 
 

@@ -29,6 +29,8 @@ _KEY_SIZE: Final = 32
 _HEAD: Final = 16 * 1024
 _END: Final = b"\r\n\r\n"
 _IS_HASHED: Final = re.compile(r"[0-9a-f]{16}@.*").fullmatch
+# What is taken for an address in a text.
+_ADDRESS: Final = re.compile(r"[^\s<>,:;()]+@[^\s<>,:;()]+")
 # Characters of a From or Subject field.
 MAX_FIELD: Final = 250
 
@@ -54,6 +56,12 @@ class Privacy:
     def fact(self, value: str) -> str:
         """Return the text of a fact as it is recorded; one with "@" counts as an address."""
         return self.address(value) if "@" in value else text(value)
+
+    def sentence(self, value: str) -> str:
+        """Return a text with the addresses in it as they are recorded."""
+        if self._addresses and "@" in value:
+            return text(_ADDRESS.sub(lambda match: hashed(match[0], self._key), value))
+        return text(value)
 
     def message_id(self, message_id: str) -> str:
         """Return a Message-ID as it is recorded, "" if it is left out."""

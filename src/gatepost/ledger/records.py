@@ -166,7 +166,8 @@ class Transaction(
     final reply.
 
     `recipients` are those that the message was or would have been delivered to, and those refused;
-    `recipients_count` is the number of all, `refused_count` of the refused ones. `faults` is the
+    `recipients_count` is the number of all, `refused_count` of the refused ones. `replaced` are
+    those that the client has named and plugins have put others in place of. `faults` is the
     number of refusals that are neither about a recipient nor the final reply, such as those of
     malformed commands. `shadowed` is whether traps were hit and shadow mode let the message pass.
     `results` are what plugins found, `score` is the sum of their points, `edits` and `changes` are
@@ -206,6 +207,7 @@ class Transaction(
     refused_count: int = 0
     faults: int = 0
     queue_id: str = ""
+    replaced: Sequence[str] = ()
 
 
 class Delivery(

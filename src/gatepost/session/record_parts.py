@@ -118,6 +118,8 @@ def _rare(
         fields["plugin"] = plugin
     if tx.queue_id:
         fields["queue_id"] = text(tx.queue_id)
+    if tx.acting is not None and tx.acting.named is not None:
+        fields["replaced"] = _replaced(tx.acting.named, tx.recipients, privacy)
     return fields
 
 
@@ -154,6 +156,13 @@ def _recipient(rcpt: Recipient, result: r.Result, privacy: Privacy) -> r.Recipie
         rcpt.route,
         rcpt.added,
     )
+
+
+def _replaced(
+    named: Sequence[Recipient], final: Sequence[Recipient], privacy: Privacy
+) -> list[str]:
+    gone = (one for one in named if one not in final)
+    return [privacy.address(address_text(one.address)) for one in islice(gone, MAX_LISTED)]
 
 
 def _traps(tx: Transaction, privacy: Privacy) -> list[r.Trap]:
@@ -277,9 +286,9 @@ def _verified_name(session: Session) -> str:
     return text(str(iprev.facts.get("name", "")))
 
 
-def listed(values: Sequence[object]) -> list[str]:
-    """Return the first values as text."""
-    return [text(str(one)) for one in values[:MAX_LISTED]]
+def listed(values: Sequence[object], privacy: Privacy) -> list[str]:
+    """Return the first values as text; addresses in it are recorded as other addresses are."""
+    return [privacy.sentence(str(one)) for one in values[:MAX_LISTED]]
 
 
 def _results(found: Results, privacy: Privacy) -> list[r.PluginResult]:

@@ -253,12 +253,12 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
     def edited(self, tx: Transaction, message: Message) -> None:
         """Keep the edits of plugins."""
         self._inner.edited(tx, message)
-        self._story(tx.id).edits = listed(message.edits)
+        self._story(tx.id).edits = listed(message.edits, self._privacy)
 
     def recipients_changed(self, tx: Transaction, changes: Sequence[Change]) -> None:
         """Keep the changes of plugins."""
         self._inner.recipients_changed(tx, changes)
-        self._story(tx.id).changes = listed(changes)
+        self._story(tx.id).changes = listed(changes, self._privacy)
 
     def accepted(self, tx: Transaction, reply: Reply) -> None:
         """Keep the reply."""

@@ -59,11 +59,14 @@ class Scope(NamedTuple):
             *(one.address for one in record.recipients),
             *(one.address for one in record.traps),
             *(one.about for one in record.answers if "@" in one.about),
+            *record.replaced,
         }
         hidden = {one for one in hidden if one not in own and not self.has(one)}
         recipients = [one for one in record.recipients if one.address not in hidden]
         traps = [one for one in record.traps if one.address not in hidden]
-        if not self.has_any([one.address for one in recipients] + [one.address for one in traps]):
+        named = [one for one in record.replaced if one not in hidden]
+        seen = [*(one.address for one in recipients), *(one.address for one in traps), *named]
+        if not self.has_any(seen):
             return None
         client = record.client
         if not self.has(client.user):
@@ -77,6 +80,7 @@ class Scope(NamedTuple):
             recipients_count=len(recipients),
             refused_count=sum(one.result != "accepted" for one in recipients),
             traps=traps,
+            replaced=named,
             traps_count=len(traps),
             answers=[one for one in record.answers if one.about not in hidden],
             edits=(),

@@ -51,6 +51,8 @@ _HEADLINES = {
     "deferred": "The message was deferred: the client was asked to try again later.",
     "abandoned": "The client ended the transaction before it had sent a message.",
 }
+_HELD = "The message was accepted and held in the queue: it was not delivered."
+_QUARANTINED = "quarantined"
 _NO_RECIPIENT = "No recipient was accepted, so the client sent no message."
 _OF_TRAPS = frozenset({"trap", "trap-recipient"})
 _NO_OBJECTION = Reason(
@@ -116,13 +118,23 @@ def headline(story: Story) -> tuple[str, str]:
     """Return the result of a story as a sentence, and its style: the result, or ""."""
     tx, connection = story.transaction, story.connection
     if tx is not None:
-        unsent = tx.result == "abandoned" != outcome(tx)
-        return _NO_RECIPIENT if unsent else _HEADLINES[tx.result], outcome(tx)
+        return _headline(tx), outcome(tx)
     if story.deliveries and connection is None:
         return "The message was accepted earlier; only its deliveries are recorded.", ""
     if connection is None or story.others:
         return f"The connection had {counted(len(story.others), 'transaction')}.", ""
     return explain_end(connection.end).meaning, "" if connection.end in _ENDED else "refused"
+
+
+def _headline(tx: Transaction) -> str:
+    if tx.result == "abandoned" != outcome(tx):
+        return _NO_RECIPIENT
+    return _HELD if _held(tx.answers) else _HEADLINES[tx.result]
+
+
+def _held(answers: Sequence[Answer]) -> Answer | None:
+    """Return the answer of the core by which a message was held, None if it was not."""
+    return next((one for one in answers if one.reason == _QUARANTINED and one.by in _BY), None)
 
 
 _ENDED = {"quit", "lost"}
@@ -269,6 +281,9 @@ def _without_objection(story: Story, answers: Sequence[Answer]) -> Iterator[Reas
 
 def _accepted(answers: Sequence[Answer]) -> Reason:
     """Return why a message was accepted: plugins in shadow mode may have objected."""
+    held = _held(answers)
+    if held is not None:
+        return explain_answer(held)
     objections = [one for one in answers if one.shadow and one.verdict != "accept"]
     names = [*dict.fromkeys(one.by for one in objections if one.by not in _BY)]
     if not names:
@@ -326,6 +341,7 @@ def _answer(answer: Answer) -> Row:
 
 def _recipients(tx: Transaction) -> list[Row]:
     rows = _capped([*map(_recipient, tx.recipients)], "more recipients")
+    rows += [Row("replaced", path(one)) for one in tx.replaced[:MAX_SHOWN]]
     missing = tx.recipients_count - len(tx.recipients)
     return [*rows, Row("", f"and {number(missing)} not recorded")] if missing > 0 else rows
 
