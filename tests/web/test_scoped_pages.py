@@ -11,6 +11,9 @@ from gatepost.ledger.records import Client, Connection, Delivery, Notice, Recipi
 SECRET = "secret"
 OTHER = f"{SECRET}@other.example"
 FORMATS = ("", "csv", "json")
+OWN = ("192.0.2.0/24", "client.example", "example.com", "alice@example.com")
+OTHERS = ("203.0.113.0/24", "203.0.113.77", "other.example", "third.example", OTHER)
+DOSSIER = ("history", "reasons", "checks", "traps", "networks", "senders", "recipients")
 
 
 def records():
@@ -48,12 +51,17 @@ def urls():
         "/reasons": ["reason", "shadow_reason"],
         "/traps": ["traps", "networks", "hits"],
         "/queue": ["hops", "recipients"],
+        "/dossier": ["history"],
         "/health": ["workers", "lists"],
     }
     for path in VIEWS:
         for name in tables[path]:
             for form in FORMATS:
                 yield f"{path}?period=all&table={name}&format={form}"
+    for subject in OWN:
+        for name in DOSSIER:
+            for form in FORMATS:
+                yield f"/dossier?q={subject}&table={name}&format={form}"
 
 
 def test_no_page_and_no_export_has_anything_of_others(browser):
@@ -83,6 +91,13 @@ def test_no_page_and_no_export_has_anything_of_others(browser):
 )
 def test_a_filter_finds_nothing_outside_of_the_scope(browser, query):
     answer = browser.get(f"/find?period=all&{query}&format=json")
+    assert json.loads(answer.text) == []
+
+
+@pytest.mark.parametrize("subject", OTHERS)
+@pytest.mark.parametrize("table", DOSSIER)
+def test_the_dossier_of_others_is_empty(browser, subject, table):
+    answer = browser.get(f"/dossier?q={subject}&table={table}&format=json")
     assert json.loads(answer.text) == []
 
 

@@ -1,6 +1,6 @@
 """The table of all views, in the order of the navigation."""
 
-from gatepost.web.views import find, health, outcomes, queue, reasons, traps
+from gatepost.web.views import dossier, find, health, outcomes, queue, reasons, traps
 from gatepost.web.views.view import View
 
 _PERIOD = ("period", "zone")
@@ -39,6 +39,14 @@ VIEWS = (
         queue.query,
         ("sender", "to"),
         refresh=10,
+    ),
+    View(
+        "dossier",
+        "/dossier",
+        "Dossier",
+        "What is known of this client, network, domain or address?",
+        dossier.query,
+        (*_PERIOD, "about"),
     ),
     View(
         "health",

@@ -21,6 +21,8 @@ from gatepost.metrics.report import about
 Kind: TypeAlias = Literal[
     "text",
     "address",
+    "client",
+    "domain",
     "result",
     "count",
     "change",
@@ -111,6 +113,8 @@ def _age(value: Any) -> str:
 _WRITTEN: Mapping[str, Callable[[Any], str]] = {
     "text": str,
     "address": str,
+    "client": str,
+    "domain": str,
     "result": str,
     "count": number,
     "change": _change,
