@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from tests.web.made import accepted, refused, trapped
+from tests.web.made import accepted, judged, refused, trapped
 from tests.web.served import VIEWS, Dashboard, write_records
 
-from gatepost.ledger.records import Client, Connection, Delivery, Notice, RecipientRecord
+from gatepost.ledger.records import Answer, Client, Connection, Delivery, Notice, RecipientRecord
 
 SECRET = "secret"
 OTHER = f"{SECRET}@other.example"
@@ -29,6 +29,15 @@ def records():
             5, OTHER, f"{SECRET}-sender@third.example", ref="f1-1.1", subject=SECRET, **foreign
         ),
         refused(6, OTHER, f"{SECRET}-reason", f"{SECRET}-plugin", ref="f2-1.1", **foreign),
+        *(judged(number, OTHER, f"{SECRET}.example", **foreign) for number in range(20, 24)),
+        refused(
+            8,
+            OTHER,
+            f"{SECRET}-reason",
+            sender=f"a@{SECRET}.example",
+            answers=[Answer("rcpt", f"{SECRET}-shadow", "deny", "x", shadow=True)],
+            **foreign,
+        ),
         trapped(7, OTHER, f"{SECRET}-trap@other.example", **foreign),
         Connection(1.0, f"{SECRET}-1", Client("203.0.113.77"), end="early-talker", reply="554 No"),
         Delivery(1.0, "f1-1.1", f"{SECRET}.hop", "delivered", [OTHER], 1),
@@ -52,6 +61,8 @@ def urls():
         "/traps": ["traps", "networks", "hits"],
         "/queue": ["hops", "recipients"],
         "/dossier": ["history"],
+        "/wrong": ["senders", "messages", "shadow"],
+        "/authentication": ["dmarc", "checks", "failing"],
         "/health": ["workers", "lists"],
     }
     for path in VIEWS:

@@ -1,6 +1,16 @@
 """The table of all views, in the order of the navigation."""
 
-from gatepost.web.views import dossier, find, health, outcomes, queue, reasons, traps
+from gatepost.web.views import (
+    authentication,
+    dossier,
+    find,
+    health,
+    outcomes,
+    queue,
+    reasons,
+    traps,
+    wrong,
+)
 from gatepost.web.views.view import View
 
 _PERIOD = ("period", "zone")
@@ -30,6 +40,22 @@ VIEWS = (
         "Which traps are hit, by which networks, and when?",
         traps.query,
         _PERIOD,
+    ),
+    View(
+        "wrong",
+        "/wrong",
+        "Wrongly refused?",
+        "Was mail of good senders refused or delayed, and what would shadow mode refuse?",
+        wrong.query,
+        (*_PERIOD, "sender", "to", "ip"),
+    ),
+    View(
+        "authentication",
+        "/authentication",
+        "Authentication",
+        "Who sends as a domain, and who fails?",
+        authentication.query,
+        (*_PERIOD, "domain"),
     ),
     View(
         "queue",
