@@ -31,6 +31,7 @@ VIEWS = (
     "/outcomes",
     "/reasons",
     "/traps",
+    "/review",
     "/wrong",
     "/authentication",
     "/queue",

@@ -61,6 +61,7 @@ def urls():
         "/traps": ["traps", "networks", "hits"],
         "/queue": ["hops", "recipients"],
         "/dossier": ["history"],
+        "/review": ["shadow", "suggested", "registered"],
         "/wrong": ["senders", "messages", "shadow"],
         "/authentication": ["dmarc", "checks", "failing"],
         "/health": ["workers", "lists"],
@@ -135,10 +136,12 @@ def test_the_own_messages_are_shown_and_counted(browser):
     assert sum(row["hits"] for row in json.loads(browser.get("/traps?format=json").text)) == 1
 
 
-def test_the_health_of_the_server_is_for_users_without_a_scope(browser):
-    assert browser.get("/health").status == 403
-    assert browser.get("/health?format=json").status == 403
-    assert 'href="/health"' not in browser.get("/find").text
+def test_health_and_the_review_of_traps_are_for_users_without_a_scope(browser):
+    for path in ("/health", "/review", "/review/trap?entry=trap@example.com"):
+        join = "&" if "?" in path else "?"
+        assert browser.get(path).status == 403
+        assert browser.get(f"{path}{join}format=json").status == 403
+        assert f'href="{path}' not in browser.get("/find").text
 
 
 def test_two_domains_show_each_message_once(tmp_path):

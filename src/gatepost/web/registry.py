@@ -8,6 +8,7 @@ from gatepost.web.views import (
     outcomes,
     queue,
     reasons,
+    review,
     traps,
     wrong,
 )
@@ -40,6 +41,15 @@ VIEWS = (
         "Which traps are hit, by which networks, and when?",
         traps.query,
         _PERIOD,
+    ),
+    View(
+        "review",
+        "/review",
+        "Trap review",
+        "Which addresses shall become traps, and what would they have refused?",
+        review.query,
+        _PERIOD,
+        is_scoped=False,
     ),
     View(
         "wrong",

@@ -15,6 +15,7 @@ import msgspec
 from gatepost.ledger.keys import canonical_address, canonical_domain, domain_of, network_of
 from gatepost.ledger.records import PluginResult, Transaction
 from gatepost.ledger.selection import Selection
+from gatepost.ledger.totals import hour_of
 from gatepost.web.filters import Filters
 from gatepost.web.source import Source
 from gatepost.web.table import Column, Row, Table, Value
@@ -84,7 +85,7 @@ def _is_of(domain: str, wanted: str) -> bool:
 def _totals(source: Source, filters: Filters, wanted: str) -> Domains:
     """Return the results of DMARC by domain."""
     found: dict[str, Counter[str]] = defaultdict(Counter)
-    for _, _, counts in source.ledger.cells(filters.since, filters.until, ["dmarc"]):
+    for _, _, counts in source.ledger.cells(hour_of(filters.since), filters.until, ["dmarc"]):
         for key, count in counts.items():
             result, _, domain = key.partition(" ")
             if _is_of(domain, wanted):
@@ -125,7 +126,7 @@ class _Checked(msgspec.Struct):
 
 
 def _checked(source: Source, filters: Filters, wanted: str) -> tuple[list[_Checked], bool]:
-    selection = Selection(since=filters.since, until=filters.until, kinds=["transaction"])
+    selection = Selection(since=hour_of(filters.since), until=filters.until, kinds=["transaction"])
     records, is_complete = source.first(selection, MOST_READ)
     found = [_check(one) for one in records if isinstance(one, Transaction) and one.results]
     return [one for one in found if one.domain and _is_of(one.domain, wanted)], is_complete

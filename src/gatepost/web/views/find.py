@@ -9,24 +9,16 @@ from collections.abc import Iterator
 from gatepost.ledger.records import Gap, Notice, Record
 from gatepost.ledger.selection import Selection
 from gatepost.ledger.store import QueryTimeoutError
-from gatepost.ledger.words.listing import Entry, entry_of, is_notable
+from gatepost.ledger.words.listing import entry_of, is_notable
 from gatepost.ledger.words.story import stories
 from gatepost.web.filters import Filters
 from gatepost.web.source import Source
-from gatepost.web.table import Column, Row, Table
+from gatepost.web.table import Table
+from gatepost.web.views.message_rows import MESSAGES, row_of_entry
 from gatepost.web.views.searching import selections
 from gatepost.web.views.view import Shown
 
 ROWS = 50
-COLUMNS = (
-    Column("time", "Time", "time"),
-    Column("result", "Result", "result"),
-    Column("client", "Client", "client"),
-    Column("sender", "From", "address"),
-    Column("recipient", "To", "address"),
-    Column("reason", "Reason"),
-    Column("ref", "Reference"),
-)
 EMPTY = (
     "No message and no refused connection matches. Use a longer period or fewer filters. Messages"
     " appear here about a second after their end."
@@ -43,26 +35,12 @@ def query(source: Source, filters: Filters) -> Shown:
     table = Table(
         "messages",
         "Messages",
-        COLUMNS,
-        [_row(one, filters) for one in shown],
+        MESSAGES,
+        [row_of_entry(one, filters) for one in shown],
         EMPTY,
         "" if is_complete else STOPPED,
     )
     return Shown([table], {"older": older})
-
-
-def _row(entry: Entry, filters: Filters) -> Row:
-    to = f"{entry.recipient} {entry.more}".strip()
-    values = (
-        entry.time,
-        entry.result,
-        entry.client,
-        entry.sender,
-        to,
-        entry.reason,
-        entry.ref,
-    )
-    return Row(values, Filters(zone=filters.zone).url(f"/message/{entry.ref}"))
 
 
 def _records(source: Source, filters: Filters) -> tuple[list[Record], bool]:

@@ -22,6 +22,7 @@ from gatepost.ledger.words.story import outcome
 from gatepost.web.filters import Filters
 from gatepost.web.source import Source
 from gatepost.web.table import Column, Row, Table, Value
+from gatepost.web.views.message_rows import MESSAGES, row_of
 from gatepost.web.views.view import Shown
 
 MOST_READ = 50_000
@@ -38,15 +39,6 @@ SENDERS = (
     Column("deferred", "Deferred", "count"),
     Column("reason", "Last reason"),
     Column("last", "Last", "time"),
-)
-MESSAGES = (
-    Column("time", "Time", "time"),
-    Column("result", "Result", "result"),
-    Column("client", "Client", "client"),
-    Column("sender", "From", "address"),
-    Column("recipient", "To", "address"),
-    Column("reason", "Reason"),
-    Column("ref", "Reference"),
 )
 SHADOW = (
     Column("by", "Plugin"),
@@ -98,18 +90,18 @@ def query(source: Source, filters: Filters) -> Shown:
     selection = Selection(since=filters.since, until=filters.until, kinds=["transaction"])
     records, is_complete = source.first(selection, MOST_READ)
     messages = [one for one in records if isinstance(one, Transaction)]
-    good = {key: one for key, one in histories_of(messages).items() if one.is_good}
+    good = good_of(messages)
     # The filters are about what was refused: a sender has one history with all recipients.
     matches = matcher(filters.selection(source.recorded))
     for one in good.values():
         one.stopped = [message for message in one.stopped if matches(message)]
+    stopped = [one for history in good.values() for one in history.stopped]
     note = "" if is_complete else PARTIAL
     tables = [
         Table("senders", "Good senders", SENDERS, _senders(good, filters), EMPTY, note),
-        Table("messages", "Their messages", MESSAGES, _stopped(good.values()), EMPTY, note),
+        Table("messages", "Their messages", MESSAGES, _stopped(stopped, filters), EMPTY, note),
         Table("shadow", "Shadow mode", SHADOW, _shadow(messages, good), EMPTY_SHADOW, note),
     ]
-    stopped = [one for history in good.values() for one in history.stopped]
     facts = {
         "senders": sum(bool(one.stopped) for one in good.values()),
         **{name: sum(outcome(one) == name for one in stopped) for name in STOPPED},
@@ -124,6 +116,11 @@ def histories_of(messages: Iterable[Transaction]) -> dict[Identity, History]:
         if one.sender:
             found[identity_of(one)].add(one)
     return found
+
+
+def good_of(messages: Iterable[Transaction]) -> dict[Identity, History]:
+    """Return the good senders of some messages, the newest first."""
+    return {key: one for key, one in histories_of(messages).items() if one.is_good}
 
 
 def identity_of(message: Transaction) -> Identity:
@@ -153,16 +150,9 @@ def _sender(domain: str, network: str, history: History, filters: Filters) -> Ro
     return Row(values, filters.url("/find", sender=domain, ip=network))
 
 
-def _stopped(good: Iterable[History]) -> list[Row]:
-    found = [one for history in good for one in history.stopped]
-    return [_message(one) for one in sorted(found, key=lambda one: -one.time)[:TOP]]
-
-
-def _message(message: Transaction) -> Row:
-    one = entry_of(message)
-    to = f"{one.recipient} {one.more}".strip()
-    values = (one.time, one.result, one.client, one.sender, to, one.reason, one.ref)
-    return Row(values, f"/message/{one.ref}")
+def _stopped(stopped: Iterable[Transaction], filters: Filters) -> list[Row]:
+    order = sorted(stopped, key=lambda one: -one.time)
+    return [row_of(one, filters) for one in order[:TOP]]
 
 
 def _shadow(messages: Sequence[Transaction], good: Mapping[Identity, History]) -> list[Row]:
