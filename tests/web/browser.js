@@ -3,8 +3,9 @@
 //   node browser.js MODULES CHROMIUM '{"base": URL, "cookie": {…}, …}'
 //
 // With `paths`, `sizes` and `themes` it loads each page; `folder` is where it stores pictures. With
-// `steps`, which has a name and a password, it uses the keyboard. With `review` it arms a trap by keys. With `scripts` of false it loads
-// pages without scripts. With `axe` it reports what breaks rules for accessibility.
+// `steps`, which has a name and a password, it uses the keyboard. With `review` it arms a trap by
+// keys. With `scripts` of false it loads pages without scripts. With `axe` it reports what breaks
+// rules for accessibility.
 "use strict";
 const { readFileSync } = require("fs");
 

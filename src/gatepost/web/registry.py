@@ -46,7 +46,7 @@ VIEWS = (
         "review",
         "/review",
         "Trap review",
-        "Which addresses shall become traps, and what would they have refused?",
+        "Which addresses should become traps, and what would they have refused?",
         review.query,
         _PERIOD,
         is_scoped=False,

@@ -60,9 +60,9 @@ PARTIAL = "Only the newest messages of the period were read."
 
 def query(source: Source, filters: Filters) -> Shown:
     """Return the results of a period; `domain` is that of the From field. Raises `LedgerError`."""
-    wanted = canonical_domain(filters.domain)
-    totals = _totals(source, filters, wanted)
-    checked, is_complete = _checked(source, filters, wanted)
+    within = canonical_domain(filters.domain)
+    totals = _totals(source, filters, within)
+    checked, is_complete = _checked(source, filters, within)
     note = "" if is_complete else PARTIAL
     tables = [
         Table("dmarc", "DMARC by From domain", DMARC, _dmarc(totals, filters), EMPTY),
@@ -78,17 +78,17 @@ _NONE_FAIL = "No message failed DMARC in this period."
 Domains = Mapping[str, Counter[str]]
 
 
-def _is_of(domain: str, wanted: str) -> bool:
-    return not wanted or domain == wanted or domain.endswith(f".{wanted}")
+def _is_of(domain: str, within: str) -> bool:
+    return not within or domain == within or domain.endswith(f".{within}")
 
 
-def _totals(source: Source, filters: Filters, wanted: str) -> Domains:
+def _totals(source: Source, filters: Filters, within: str) -> Domains:
     """Return the results of DMARC by domain."""
     found: dict[str, Counter[str]] = defaultdict(Counter)
     for _, _, counts in source.ledger.cells(hour_of(filters.since), filters.until, ["dmarc"]):
         for key, count in counts.items():
             result, _, domain = key.partition(" ")
-            if _is_of(domain, wanted):
+            if _is_of(domain, within):
                 found[domain][result] += round(count)
     return found
 
@@ -125,11 +125,11 @@ class _Checked(msgspec.Struct):
         return "" if self.dmarc is None else self.dmarc.value
 
 
-def _checked(source: Source, filters: Filters, wanted: str) -> tuple[list[_Checked], bool]:
+def _checked(source: Source, filters: Filters, within: str) -> tuple[list[_Checked], bool]:
     selection = Selection(since=hour_of(filters.since), until=filters.until, kinds=["transaction"])
     records, is_complete = source.first(selection, MOST_READ)
     found = [_check(one) for one in records if isinstance(one, Transaction) and one.results]
-    return [one for one in found if one.domain and _is_of(one.domain, wanted)], is_complete
+    return [one for one in found if one.domain and _is_of(one.domain, within)], is_complete
 
 
 def _check(message: Transaction) -> _Checked:

@@ -9,7 +9,7 @@ Key = tuple[str, ...]
 
 
 class Counts:
-    """How often each key was seen, and when for the last time, in seconds since 1970."""
+    """The count of each key, and its last time, in seconds since 1970."""
 
     def __init__(self) -> None:
         self.times: Counter[Key] = Counter()

@@ -1,4 +1,4 @@
-"""The view Trap review: which addresses shall become traps, and what each would have refused.
+"""The view Trap review: which addresses should become traps, and what each would have refused.
 
 Candidates are registered traps in shadow mode, and unknown recipients that several networks asked
 for and no good sender did. An administrator arms, keeps or retires them on the page of the trap.

@@ -33,13 +33,13 @@ def query(source: Source, filters: Filters, entry: str, action: str) -> Shown:
     """Return the page of an entry in canonical form; raises as `review.query` and `KnownError`."""
     history = registry_of(source).history(entry)
     state = history[-1].state if history else ""
-    wanted = STATES.get(action)
+    asked = STATES.get(action)
     facts = {
         "entry": entry,
         "state": state,
-        "wanted": action if wanted else "",
-        "verb": ACTIONS[wanted][0] if wanted else "",
-        "objections": objections(source, entry) if wanted is TrapState.ARMED else [],
+        "action": action if asked else "",
+        "verb": ACTIONS[asked][0] if asked else "",
+        "objections": objections(source, entry) if asked is TrapState.ARMED else [],
         "actions": actions_of(entry, state),
         "undo": _undo(history),
     }

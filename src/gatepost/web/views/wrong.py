@@ -1,8 +1,8 @@
 """The view Wrongly refused?: good senders whose mail was refused or delayed, and shadow mode.
 
-A sender is good if the plugin `standing` knows it, or if GOOD messages of it were accepted in the
-period and no trap was hit. A domain that neither SPF nor DMARC has proven counts together with the
-network of the client, so that a forged domain has no history.
+A sender is good if the plugin `standing` has it on record, or if GOOD messages of it were accepted
+in the period and no trap was hit. A domain that neither SPF nor DMARC has proven counts together
+with the network of the client, so that a forged domain has no history.
 
 Limits: the newest MOST_READ messages are read, for a short time. TOP rows of each table.
 """
@@ -50,7 +50,7 @@ SHADOW = (
 )
 EMPTY = (
     "No message of a good sender was refused or deferred in this period. Good senders are those"
-    f" that the plugin standing knows, and those with {GOOD} accepted messages."
+    f" that the plugin standing has on record, and those with {GOOD} accepted messages."
 )
 EMPTY_SHADOW = (
     'No plugin in shadow mode had an opinion. Set action = "log" in a [[plugin]] to compare here'
