@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gatepost.checks.known import KnownError
-from gatepost.ledger.store import LedgerError
+from gatepost.ledger.store import LedgerError, QueryTimeoutError
 from gatepost.lists.reloadable import ListError
 from gatepost.registry.file import FileRegistry
 from gatepost.registry.registry import NoSuchTrapError, UnchangedError
@@ -26,7 +26,7 @@ from gatepost.web.access.forms import read_form
 from gatepost.web.filters import Filters
 from gatepost.web.scope import Scope
 from gatepost.web.showing import Problem, answer, problem_page
-from gatepost.web.site import Site, Visitor
+from gatepost.web.site import BusyError, Site, Visitor
 from gatepost.web.source import Source
 from gatepost.web.views import trap
 from gatepost.web.views.review import PATH, page_of
@@ -34,6 +34,7 @@ from gatepost.web.views.view import Shown, View
 
 VIEW = View("trap", PATH, "Trap", "", lambda _s, _f: Shown([]), is_scoped=False)
 DENIED = "Only administrators without a limit to some domains change traps."
+BUSY = "Too many queries are running, or one took too long. The trap is not changed."
 
 
 class ChangeError(Exception):
@@ -72,6 +73,8 @@ async def _change(site: Site, request: Request, visitor: Visitor) -> Response:
         changed = await site.run(partial(_changed, site, visitor.user.name, form))
     except ChangeError as error:
         return problem_page(VIEW, visitor, Filters(), error.problem)
+    except (BusyError, QueryTimeoutError):
+        return problem_page(VIEW, visitor, Filters(), Problem(503, BUSY))
     event = f"trap {changed.state}"
     site.audit.record(event, visitor.user.name, visitor.client.address, changed.entry)
     return RedirectResponse(page_of(changed.entry), 303)
@@ -104,7 +107,7 @@ def _check_arming(site: Site, entry: str) -> None:
 def _set(
     registry: FileRegistry, entry: str, state: TrapState, user: str, reason: str
 ) -> RegisteredTrap:
-    """Change a trap, or register an address; one that is rejected is not suggested again."""
+    """Change a trap, or register an address; one that is retired is not suggested again."""
     by, why = author(user, "dashboard"), reason.strip()
     try:
         return registry.set_state(entry, state, by, why)

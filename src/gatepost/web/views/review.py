@@ -1,7 +1,7 @@
 """The view Trap review: which addresses should become traps, and what each would have refused.
 
 Candidates are registered traps in shadow mode, and unknown recipients that several networks asked
-for and no good sender did. An administrator arms, keeps or retires them on the page of the trap.
+for and no good sender did. An administrator arms or retires them on the page of the trap (`trap`).
 
 Limits: the newest MOST_READ messages and MOST_TRAPS registered traps are read, TOP rows are shown.
 """
