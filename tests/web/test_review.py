@@ -117,7 +117,11 @@ def test_each_change_asks_and_is_recorded(reviewed, admin):
     (last,) = FileRegistry(reviewed.folder).history(ENTRY)[1:]
     assert (last.state, last.by, last.reason) == ("armed", "admin", "no good mail")
     login, event = reviewed.events(2)
-    assert (login.name, event.name, event.about) == ("dashboard login", "trap armed", "admin")
+    assert (login.name, event.name, event.about) == (
+        "dashboard login",
+        "dashboard trap armed",
+        "admin",
+    )
     assert event.detail.startswith(f"{ENTRY} from 127.")
 
 

@@ -75,7 +75,7 @@ async def _change(site: Site, request: Request, visitor: Visitor) -> Response:
         return problem_page(VIEW, visitor, Filters(), error.problem)
     except (BusyError, QueryTimeoutError):
         return problem_page(VIEW, visitor, Filters(), Problem(503, BUSY))
-    event = f"trap {changed.state}"
+    event = f"dashboard trap {changed.state}"
     site.audit.record(event, visitor.user.name, visitor.client.address, changed.entry)
     return RedirectResponse(page_of(changed.entry), 303)
 
