@@ -9,7 +9,7 @@ import pytest
 from tests.web.made import MARKUP, accepted, refused
 from tests.web.served import Dashboard, write_records
 
-from gatepost.ledger.records import Answer, Client, Trap
+from gatepost.ledger.records import Answer, Client, PluginResult, Trap
 from gatepost.registry.file import FileRegistry
 from gatepost.registry.trap import RegisteredTrap
 from gatepost.traps.verdicts import Treatment
@@ -81,12 +81,14 @@ def test_traps_in_shadow_mode_have_evidence(admin):
     assert (one["trap"], one["hits"], one["would"], one["networks"]) == (ENTRY, 2, 2, 2)
 
 
-def test_a_hit_of_a_good_sender_counts_as_such(tmp_path):
-    write_records(tmp_path / "var", *map(accepted, range(1, 6)), shadowed(7))
+@pytest.mark.parametrize(("standing", "good"), [("acquainted", 1), ("stranger", 0)])
+def test_a_hit_of_a_known_sender_is_counted_as_one(tmp_path, standing, good):
+    hit = shadowed(7, results=[PluginResult("standing", standing)])
+    write_records(tmp_path / "var", *map(accepted, range(1, 6)), hit)
     registry(tmp_path, (ENTRY, "shadow"))
     with Dashboard(tmp_path) as dashboard:
         (one,) = rows(dashboard.logged_in(), "shadow")
-        assert (one["hits"], one["good"]) == (1, 0)  # a trap hit ends a good history
+        assert (one["hits"], one["good"]) == (1, good)
 
 
 def test_unknown_recipients_of_several_networks_are_suggested(admin):
