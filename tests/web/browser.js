@@ -3,8 +3,9 @@
 //   node browser.js MODULES CHROMIUM '{"base": URL, "cookie": {…}, …}'
 //
 // With `paths`, `sizes` and `themes` it loads each page; `folder` is where it stores pictures. With
-// `steps`, which has a name and a password, it uses the keyboard. With `scripts` of false it loads
-// pages without scripts. With `axe` it reports what breaks rules for accessibility.
+// `steps`, which has a name and a password, it uses the keyboard. With `review` it arms a trap by
+// keys. With `scripts` of false it loads pages without scripts. With `axe` it reports what breaks
+// rules for accessibility.
 "use strict";
 const { readFileSync } = require("fs");
 
@@ -120,6 +121,27 @@ const useKeyboard = async (browser) => {
   return found;
 };
 
+const reviewTraps = async (browser) => {
+  const context = await open(browser, {});
+  const page = await context.newPage();
+  const found = {};
+  await page.goto(`${given.base}/review`);
+  found.second = await page.locator("tr:has([data-key]) td:first-child a").nth(1).textContent();
+  for (const key of ["j", "j", "j", "k", "a"]) {
+    await page.keyboard.press(key);
+  }
+  await page.waitForURL("**/review/trap**");
+  found.asked = placeOf(page);
+  await page.getByRole("button", { name: "Arm", exact: true }).focus();
+  await page.keyboard.press("Enter");
+  await page.waitForURL((url) => !url.search.includes("action"));
+  found.done = placeOf(page);
+  await page.keyboard.press("u");
+  await page.waitForURL("**action=**");
+  found.undo = placeOf(page);
+  return found;
+};
+
 const withoutScripts = async (browser) => {
   const context = await open(browser, { javaScriptEnabled: false });
   const page = await context.newPage();
@@ -133,7 +155,8 @@ const withoutScripts = async (browser) => {
 
 const run = async () => {
   const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
-  const act = given.steps ? useKeyboard : given.scripts === false ? withoutScripts : visitAll;
+  const others = given.scripts === false ? withoutScripts : visitAll;
+  const act = given.steps ? useKeyboard : given.review ? reviewTraps : others;
   console.log(JSON.stringify(await act(browser)));
   await browser.close();
 };

@@ -50,6 +50,24 @@ def refused(number, to="bob@example.com", reason="listed", by="dnsbl", **fields)
     return accepted(number, to, **values | fields)
 
 
+def judged(
+    number, to="alice@example.com", domain="client.example", result="pass", standing="", **fields
+):
+    """Return an accepted message with results of SPF, DKIM, DMARC and standing."""
+    aligned = {"spf": result, "dkim": "fail", "policy": "reject"}
+    disposition = {"disposition": "reject"} if result == "fail" else {}
+    results = [
+        PluginResult("spf", result, facts={"domain": domain}),
+        PluginResult("dkim", "none"),
+        PluginResult("dmarc", result, facts={"domain": domain, **aligned, **disposition}),
+    ]
+    if standing:
+        results.append(PluginResult("standing", standing))
+    ref = f"j{number}-1.1"
+    values = {"ref": ref, "sender": f"me@{domain}", "results": results}
+    return accepted(number, to, **values | fields)
+
+
 def trapped(number, to="carol@example.com", trap="trap@example.com", **fields):
     return refused(
         number,

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import urllib.parse
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,21 @@ from tests.web.made import RECORDS
 from tests.web.served import PASSWORD, VIEWS, Dashboard, write_records
 from tools import peers
 
+from gatepost.registry.file import FileRegistry
+from gatepost.registry.trap import RegisteredTrap
+
 SCRIPT = Path(__file__).with_name("browser.js")
 TIMEOUT = 300
-PATHS = ["/login", *VIEWS, "/message/c4-1.1", "/find?q=nothing.example", "/find?ip=wrong"]
+TRAP = "/review/trap?entry=old@example.com&action=armed"
+PATHS = [
+    "/login",
+    *VIEWS,
+    "/dossier?q=client.example",
+    TRAP,
+    "/message/c4-1.1",
+    "/find?q=nothing.example",
+    "/find?ip=wrong",
+]
 STATUS = {"/find?ip=wrong": 400}
 
 
@@ -28,6 +41,9 @@ def programs():
 def running(tmp_path_factory):
     folder = tmp_path_factory.mktemp("browser")
     write_records(folder / "var", *RECORDS)
+    for entry in ("old@example.com", "other@example.com"):
+        trap = RegisteredTrap(entry=entry, by="test", at=1000.0)
+        FileRegistry(folder / "var").change(entry, lambda _old, trap=trap: trap)
     with Dashboard(folder) as dashboard:
         yield dashboard
 
@@ -71,7 +87,7 @@ def test_each_page_works_and_is_accessible(visit, width, theme, axe):
         assert (path, page["others"]) == (path, [])
         assert (path, page["serious"]) == (path, [])
         assert (path, page["wide"]) == (path, 0)
-        assert page["canvas"] == (path in ("/outcomes", "/traps"))
+        assert page["canvas"] == (path in ("/outcomes", "/traps", "/dossier?q=client.example"))
 
 
 def test_the_login_the_keyboard_and_the_switch_of_colours_work(visit):
@@ -87,6 +103,15 @@ def test_the_login_the_keyboard_and_the_switch_of_colours_work(visit):
         "wrong": "The name or the password is wrong.",
         "in": "/find",
     }
+
+
+def test_the_keyboard_chooses_and_arms_a_trap(visit, running):
+    found = visit(review=True)
+    chosen = urllib.parse.parse_qs(urllib.parse.urlsplit(found["asked"]).query)
+    assert chosen == {"entry": [found["second"]], "action": ["armed"]}
+    assert found["done"] == f"/review/trap?entry={found['second'].replace('@', '%40')}"
+    assert FileRegistry(running.folder).history(found["second"])[-1].state == "armed"
+    assert found["undo"].endswith("action=shadow")
 
 
 def test_pages_work_without_scripts(visit):

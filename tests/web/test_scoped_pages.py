@@ -3,14 +3,17 @@
 import json
 
 import pytest
-from tests.web.made import accepted, refused, trapped
+from tests.web.made import accepted, judged, refused, trapped
 from tests.web.served import VIEWS, Dashboard, write_records
 
-from gatepost.ledger.records import Client, Connection, Delivery, Notice, RecipientRecord
+from gatepost.ledger.records import Answer, Client, Connection, Delivery, Notice, RecipientRecord
 
 SECRET = "secret"
 OTHER = f"{SECRET}@other.example"
 FORMATS = ("", "csv", "json")
+OWN = ("192.0.2.0/24", "client.example", "example.com", "alice@example.com")
+OTHERS = ("203.0.113.0/24", "203.0.113.77", "other.example", "third.example", OTHER)
+DOSSIER = ("history", "reasons", "checks", "traps", "networks", "senders", "recipients")
 
 
 def records():
@@ -26,6 +29,15 @@ def records():
             5, OTHER, f"{SECRET}-sender@third.example", ref="f1-1.1", subject=SECRET, **foreign
         ),
         refused(6, OTHER, f"{SECRET}-reason", f"{SECRET}-plugin", ref="f2-1.1", **foreign),
+        *(judged(number, OTHER, f"{SECRET}.example", **foreign) for number in range(20, 24)),
+        refused(
+            8,
+            OTHER,
+            f"{SECRET}-reason",
+            sender=f"a@{SECRET}.example",
+            answers=[Answer("rcpt", f"{SECRET}-shadow", "deny", "x", shadow=True)],
+            **foreign,
+        ),
         trapped(7, OTHER, f"{SECRET}-trap@other.example", **foreign),
         Connection(1.0, f"{SECRET}-1", Client("203.0.113.77"), end="early-talker", reply="554 No"),
         Delivery(1.0, "f1-1.1", f"{SECRET}.hop", "delivered", [OTHER], 1),
@@ -48,12 +60,20 @@ def urls():
         "/reasons": ["reason", "shadow_reason"],
         "/traps": ["traps", "networks", "hits"],
         "/queue": ["hops", "recipients"],
+        "/dossier": ["history"],
+        "/review": ["shadow", "suggested", "registered"],
+        "/wrong": ["senders", "messages", "shadow"],
+        "/authentication": ["dmarc", "checks", "failing"],
         "/health": ["workers", "lists"],
     }
     for path in VIEWS:
         for name in tables[path]:
             for form in FORMATS:
                 yield f"{path}?period=all&table={name}&format={form}"
+    for subject in OWN:
+        for name in DOSSIER:
+            for form in FORMATS:
+                yield f"/dossier?q={subject}&table={name}&format={form}"
 
 
 def test_no_page_and_no_export_has_anything_of_others(browser):
@@ -86,6 +106,13 @@ def test_a_filter_finds_nothing_outside_of_the_scope(browser, query):
     assert json.loads(answer.text) == []
 
 
+@pytest.mark.parametrize("subject", OTHERS)
+@pytest.mark.parametrize("table", DOSSIER)
+def test_the_dossier_of_others_is_empty(browser, subject, table):
+    answer = browser.get(f"/dossier?q={subject}&table={table}&format=json")
+    assert json.loads(answer.text) == []
+
+
 @pytest.mark.parametrize("ref", ["f1-1.1", "f2-1.1", "c7-1.1", f"{SECRET}-1"])
 def test_the_messages_of_others_are_not_found(browser, ref):
     answer = browser.get(f"/message/{ref}")
@@ -109,10 +136,12 @@ def test_the_own_messages_are_shown_and_counted(browser):
     assert sum(row["hits"] for row in json.loads(browser.get("/traps?format=json").text)) == 1
 
 
-def test_the_health_of_the_server_is_for_users_without_a_scope(browser):
-    assert browser.get("/health").status == 403
-    assert browser.get("/health?format=json").status == 403
-    assert 'href="/health"' not in browser.get("/find").text
+def test_health_and_the_review_of_traps_are_for_users_without_a_scope(browser):
+    for path in ("/health", "/review", "/review/trap?entry=trap@example.com"):
+        join = "&" if "?" in path else "?"
+        assert browser.get(path).status == 403
+        assert browser.get(f"{path}{join}format=json").status == 403
+        assert f'href="{path}' not in browser.get("/find").text
 
 
 def test_two_domains_show_each_message_once(tmp_path):

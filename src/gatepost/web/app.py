@@ -23,8 +23,10 @@ from gatepost.web.access.users import UsersError
 from gatepost.web.guard import Guard
 from gatepost.web.pages import page
 from gatepost.web.registry import VIEWS
+from gatepost.web.reviewing import trap_page
 from gatepost.web.showing import show, show_message
 from gatepost.web.site import Site, Visitor
+from gatepost.web.views.review import PATH
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Handler = Callable[[Site, Request, Visitor], Awaitable[Response]]
@@ -43,6 +45,7 @@ def make_app(site: Site) -> ASGIApp:
                 Route("/", _for_users(site, _home)),
                 *views,
                 Route("/message/{ref}", _for_users(site, show_message)),
+                Route(PATH, _for_users(site, trap_page), methods=["GET", "POST"]),
                 Route("/login", _login(site), methods=["GET", "POST"]),
                 Route("/logout", _for_users(site, _log_out), methods=["POST"]),
                 Route("/first", _first(site), methods=["GET", "POST"]),

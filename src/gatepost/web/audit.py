@@ -19,8 +19,13 @@ class Audit:
     def __init__(self, sender: NoticeSender | None) -> None:
         self._sender = sender
 
-    def record(self, event: str, user: str, client: str) -> None:
-        """Record an event of a user at a client: "dashboard login" and others."""
-        _log.info(event, user=text(user), client=client)
+    def record(self, event: str, user: str, client: str, what: str = "") -> None:
+        """Record an event of a user at a client: "dashboard login" and others.
+
+        `what` is what the user has changed, "" for nothing.
+        """
+        facts = {"changed": what} if what else {}
+        _log.info(event, user=text(user), client=client, **facts)
         if self._sender is not None:
-            self._sender.send(Notice(time.time(), event, f"from {client}", text(user)))
+            detail = f"{what} from {client}".strip()
+            self._sender.send(Notice(time.time(), event, detail, text(user)))

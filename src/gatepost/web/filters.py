@@ -61,7 +61,8 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     def url(self, path: str, **changes: Any) -> str:
         """Return a path with these filters, some of them changed."""
         values = {name: value for name, value in self._given(changes) if value}
-        return f"{path}?{urlencode(values)}" if values else path
+        join = "&" if "?" in path else "?"
+        return f"{path}{join}{urlencode(values)}" if values else path
 
     def _given(self, changes: Mapping[str, Any]) -> list[tuple[str, str]]:
         changed = msgspec.structs.replace(self, **{"before": 0.0, **changes})

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse
 from gatepost.ledger.words.wording import counted, duration, moment, number
 from gatepost.log.printable import printable
 from gatepost.metrics.report import about
+from gatepost.web.subjects import dossier
 from gatepost.web.table import NUMBERS, Kind, Value, written
 
 # The size of the line of a trend.
@@ -49,6 +50,7 @@ _ENVIRONMENT.filters |= {
     "duration": duration,
     "about": about,
     "moment": moment,
+    "dossier": dossier,
 }
 _ENVIRONMENT.globals |= {"numbers": NUMBERS}
 

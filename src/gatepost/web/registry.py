@@ -1,6 +1,17 @@
 """The table of all views, in the order of the navigation."""
 
-from gatepost.web.views import find, health, outcomes, queue, reasons, traps
+from gatepost.web.views import (
+    authentication,
+    dossier,
+    find,
+    health,
+    outcomes,
+    queue,
+    reasons,
+    review,
+    traps,
+    wrong,
+)
 from gatepost.web.views.view import View
 
 _PERIOD = ("period", "zone")
@@ -32,6 +43,31 @@ VIEWS = (
         _PERIOD,
     ),
     View(
+        "review",
+        "/review",
+        "Trap review",
+        "Which addresses should become traps, and what would they have refused?",
+        review.query,
+        _PERIOD,
+        is_scoped=False,
+    ),
+    View(
+        "wrong",
+        "/wrong",
+        "Wrongly refused?",
+        "Was mail of good senders refused or delayed, and what would shadow mode refuse?",
+        wrong.query,
+        (*_PERIOD, "sender", "to", "ip"),
+    ),
+    View(
+        "authentication",
+        "/authentication",
+        "Authentication",
+        "Who sends as a domain, and who fails?",
+        authentication.query,
+        (*_PERIOD, "domain"),
+    ),
+    View(
         "queue",
         "/queue",
         "Queue",
@@ -39,6 +75,14 @@ VIEWS = (
         queue.query,
         ("sender", "to"),
         refresh=10,
+    ),
+    View(
+        "dossier",
+        "/dossier",
+        "Dossier",
+        "What is known of this client, network, domain or address?",
+        dossier.query,
+        (*_PERIOD, "about"),
     ),
     View(
         "health",

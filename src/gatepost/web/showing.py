@@ -11,8 +11,10 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gatepost.checks.known import KnownError
 from gatepost.ledger.store import LedgerError, QueryTimeoutError
 from gatepost.ledger.words.search import SearchError
+from gatepost.lists.reloadable import ListError
 from gatepost.web.filters import LABELS, PERIODS, RESULTS, FilterError, Filters, parse_filters
 from gatepost.web.pages import page
 from gatepost.web.registry import VIEWS
@@ -40,32 +42,33 @@ async def show(site: Site, view: View, request: Request, visitor: Visitor) -> Re
     """Return the page of a view, or an export with `format` in the query."""
     if not view.is_scoped and not visitor.user.scope.is_everything:
         problem = Problem(403, "This page is not for users with a limit to some domains.")
-        return _page(view, visitor, Filters(), problem)
-    return await _answer(site, view, request, visitor, view.query)
+        return problem_page(view, visitor, Filters(), problem)
+    return await answer(site, view, request, visitor, view.query)
 
 
 async def show_message(site: Site, request: Request, visitor: Visitor) -> Response:
     """Return the page of one message."""
     ref = str(request.path_params["ref"])
-    return await _answer(site, _MESSAGE, request, visitor, partial(_find_message, ref=ref))
+    return await answer(site, _MESSAGE, request, visitor, partial(_find_message, ref=ref))
 
 
 def _find_message(source: Source, filters: Filters, ref: str) -> Shown | None:
     return message.query(source, filters, ref)
 
 
-async def _answer(
+async def answer(
     site: Site,
     view: View,
     request: Request,
     visitor: Visitor,
     query: Callable[[Source, Filters], Shown | None],
 ) -> Response:
+    """Return the page of a query of a view, or an export."""
     source = Source(site.config, visitor.user.scope)
     try:
         filters = parse_filters(request.query_params, source.now)
     except FilterError as error:
-        return _page(view, visitor, Filters(), Problem(400, str(error)))
+        return problem_page(view, visitor, Filters(), Problem(400, str(error)))
     found = await _result(site, lambda: query(source, filters))
     name = request.query_params.get("format", "")
     if not name or isinstance(found, Problem):
@@ -78,7 +81,7 @@ async def _result(site: Site, query: Callable[[], Shown | None]) -> Shown | Prob
         found = await site.run(query)
     except SearchError as error:
         return Problem(400, str(error))
-    except (LedgerError, QueueError, OSError) as error:
+    except (LedgerError, QueueError, ListError, KnownError, OSError) as error:
         return Problem(503, str(error))
     except QueryTimeoutError:
         return Problem(
@@ -119,6 +122,11 @@ def _page(view: View, visitor: Visitor, filters: Filters, found: Shown | Problem
         problem=problem,
         **facts,
     )
+
+
+def problem_page(view: View, visitor: Visitor, filters: Filters, problem: Problem) -> Response:
+    """Return the page with the reason why there is nothing to show."""
+    return _page(view, visitor, filters, problem)
 
 
 def visible_views(visitor: Visitor) -> list[View]:

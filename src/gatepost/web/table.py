@@ -21,6 +21,8 @@ from gatepost.metrics.report import about
 Kind: TypeAlias = Literal[
     "text",
     "address",
+    "client",
+    "domain",
     "result",
     "count",
     "change",
@@ -57,11 +59,20 @@ class Column(NamedTuple):
     kind: Kind = "text"
 
 
+class Action(NamedTuple):
+    """A link of a row to a page that asks before it changes something; `key` is on the keyboard."""
+
+    title: str
+    path: str
+    key: str = ""
+
+
 class Row(NamedTuple):
-    """The values of a row, and the path of the page about it, "" without one."""
+    """The values of a row, the path of the page about it, "" without one, and its actions."""
 
     values: Sequence[Value]
     link: str = ""
+    actions: Sequence[Action] = ()
 
 
 class Table(NamedTuple):
@@ -73,6 +84,11 @@ class Table(NamedTuple):
     rows: Sequence[Row]
     empty: str = ""
     note: str = ""
+
+    @property
+    def has_actions(self) -> bool:
+        """Return whether a row has actions."""
+        return any(row.actions for row in self.rows)
 
     @property
     def is_figures(self) -> bool:
@@ -111,6 +127,8 @@ def _age(value: Any) -> str:
 _WRITTEN: Mapping[str, Callable[[Any], str]] = {
     "text": str,
     "address": str,
+    "client": str,
+    "domain": str,
     "result": str,
     "count": number,
     "change": _change,

@@ -1,14 +1,12 @@
 """Tables for commands: keys are looked up as the server does, without one."""
 
 import asyncio
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from gatepost.cli.shared.output import Failure, WrongUsage
 from gatepost.config.schema import Config
-from gatepost.lists.addresses import AddressList
 from gatepost.plugin.clock import SystemClock
-from gatepost.tables.known import open_known_tables
 from gatepost.tables.spec import TableSpecError
 from gatepost.tables.table import Found, TableError
 from gatepost.tables.tables import Tables
@@ -27,16 +25,6 @@ def ask(config: Config, spec: str, keys: Sequence[str]) -> Found:
     except TableSpecError as error:
         raise WrongUsage(str(error)) from error
     return _run(tables, table.ask(keys))
-
-
-def known_in_tables(config: Config, keys: Collection[str]) -> AddressList:
-    """Return those of the keys that a table of `recipients.known` has; raises `Failure`."""
-    tables = Tables(config, SystemClock())
-    known, problems = open_known_tables(config, tables)
-    if problems:
-        raise Failure(*map(str, problems))
-    found = _run(tables, known.select(keys)) if known else set()
-    return AddressList.from_lines(found, "recipients.known")
 
 
 def _run(tables: Tables, work: Coroutine[Any, Any, _T]) -> _T:

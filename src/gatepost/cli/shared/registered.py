@@ -1,25 +1,20 @@
 """The registry of traps for commands: who changes it, and what speaks against arming a trap."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
+from gatepost.checks import arming
 from gatepost.cli.shared.author import author
-from gatepost.cli.shared.ledger_files import open_ledger, recorded_form
+from gatepost.cli.shared.ledger_files import open_ledger
 from gatepost.cli.shared.output import Failure, WrongUsage
-from gatepost.cli.shared.trap_lists import known_recipients, list_errors
+from gatepost.cli.shared.trap_lists import list_errors
 from gatepost.config.schema import Config
-from gatepost.ledger.records import Transaction
-from gatepost.ledger.selection import Key, Selection
 from gatepost.log.os_error import describe_os_error
 from gatepost.registry.file import FileRegistry
-from gatepost.registry.objections import near, objections
 from gatepost.registry.registry import NoSuchTrapError, UnchangedError
 from gatepost.registry.trap import RegisteredTrap, key_of
 from gatepost.traps.notes import TrapState
-
-# Messages to an address that are read to find out whether it receives good mail.
-LOOKED_AT = 200
-DAYS = 30
 
 
 def open_registry(config: Config) -> FileRegistry:
@@ -64,30 +59,7 @@ def retire(config: Config, entry: str, reason: str) -> bool:
 def found_objections(config: Config, entry: str, now: float) -> list[str]:
     """Return what speaks against arming an entry; raises `Failure`."""
     with list_errors():
-        known = known_recipients(config, {entry, *near(entry)})
-    return [*objections(entry, known), *_good_mail(config, entry, now)]
-
-
-def _good_mail(config: Config, entry: str, now: float) -> Iterator[str]:
-    """Yield an objection if mail to an address was accepted in the last DAYS days."""
-    if entry[0] == "@" or not (config.data_dir / "ledger").is_dir():
-        return
-    hidden: Callable[[str], str] = recorded_form(config)
-    key = Key("address", hidden(entry))
-    chosen = Selection(since=now - DAYS * 86400, keys=[key], results=["accepted"])
-    with open_ledger(config) as reader:
-        found = [
-            one for one in reader.select(chosen, limit=LOOKED_AT) if isinstance(one, Transaction)
-        ]
-    received = [one for one in found if _received(one, key.value)]
-    if received:
-        yield f"{len(received)} messages to it were accepted in the last {DAYS} days"
-
-
-def _received(message: Transaction, address: str) -> bool:
-    return not message.traps and any(
-        one.address.lower() == address and one.result == "accepted" for one in message.recipients
-    )
+        return arming.found_objections(config, entry, now, partial(open_ledger, config))
 
 
 def as_data(one: RegisteredTrap) -> dict[str, object]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from gatepost.checks.known import known_recipients, matching
 from gatepost.checks.scratch import progress
 from gatepost.cli.shared import registered, trap_lists, trap_states
 from gatepost.cli.shared.author import author
@@ -99,7 +100,7 @@ def _add_to_list(config: Config, entry: ListEntry, name: str) -> int:
 def _warn_unless_armed(config: Config, entry: ListEntry) -> int:
     """Print a warning if an entry has no effect; return the exit status."""
     with trap_lists.list_errors():
-        known = trap_lists.known_recipients(config, {entry.key})
+        known = known_recipients(config, {entry.key})
     unarmed = list(TrapTable([AddressList([entry])], known).unarmed_entries())
     for one in unarmed:
         print_error(f"warning: {entry.text} is not armed: it is {one.reason.value}")
@@ -110,6 +111,6 @@ def _existing_entry(config: Config, entry: ListEntry) -> ListEntry | None:
     """Return the first equal entry of any list; a missing list has no entries."""
     paths = [path for path in trap_lists.paths(config) if path.exists()]
     with progress(paths), trap_lists.list_errors():
-        lists = [trap_lists.matching(path, {entry.key}) for path in paths]
+        lists = [matching(path, {entry.key}) for path in paths]
     same = (other for one in lists for other in one if other.key == entry.key)
     return next(same, None)

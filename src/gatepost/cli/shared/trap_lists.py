@@ -1,9 +1,8 @@
 """Look-ups in trap lists of any size, and changes to them, for commands.
 
-A look-up streams through the files. Millions of lines take seconds and little memory, and the
-server's index files are not touched. Changes are durable. An entry is appended in one write. To
-remove one, the file is rewritten and renamed, with its owner, mode and attributes. Both lock the
-file, so that two commands at the same time do not lose each other's changes.
+Look-ups are those of `gatepost.checks.known`. Changes are durable. An entry is appended in one
+write. To remove one, the file is rewritten and renamed, with its owner, mode and attributes. Both
+lock the file, so that two commands at the same time do not lose each other's changes.
 """
 
 import os
@@ -11,26 +10,21 @@ import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import click
 import msgspec
 
-from gatepost.cli.shared.asked_tables import known_in_tables
+from gatepost.checks.known import KnownError, entries, known_recipients, matching
 from gatepost.cli.shared.output import Failure, WrongUsage
 from gatepost.config.schema import Config
 from gatepost.disk.rewrite import append_line, locked, rewrite, sync_entry
-from gatepost.lists.addresses import AddressList, ListSource
+from gatepost.lists.addresses import AddressList
 from gatepost.lists.entry import (
-    EntryKind,
     LineError,
     ListEntry,
     parse_line,
-    parse_octets,
-    parse_or_error,
 )
-from gatepost.lists.reloadable import EMPTY_ON_PURPOSE, ListError, open_regular_file
-from gatepost.lists.text import read_lines
+from gatepost.lists.reloadable import EMPTY_ON_PURPOSE, ListError
 from gatepost.log.os_error import describe_os_error
 from gatepost.model.address import Address, domain_key, local_key, without_tag
 from gatepost.model.session import TrapHit
@@ -99,11 +93,13 @@ def chosen(config: Config, name: str | None) -> list[Path]:
 
 @contextmanager
 def list_errors() -> Iterator[None]:
-    """Turn a list that cannot be read into a failure of the command."""
+    """Turn a list or a table that cannot be read into a failure of the command."""
     try:
         yield
     except ListError as error:
         raise Failure(str(error)) from error
+    except KnownError as error:
+        raise Failure(*error.problems) from error
     except OSError as error:
         raise Failure(describe_os_error(error)) from error
 
@@ -139,31 +135,6 @@ def _look_up_one(
     unarmed = next((entry for entry in matches if entry is not None), None)
     hit = table.match(address, key, user_key, time.time())
     return LookupResult(str(address), hit, None if hit is not None else unarmed)
-
-
-def matching(path: Path, keys: Collection[str]) -> AddressList:
-    """Return the patterns of a list, and the entries with one of these keys."""
-    with open_regular_file(path) as (file, _):
-        return AddressList(
-            entry
-            for entry in entries(file, str(path))
-            if entry.key in keys or entry.kind is EntryKind.PATTERN
-        )
-
-
-def known_recipients(config: Config, keys: Collection[str]) -> list[ListSource]:
-    """Return the known recipients with one of these keys; raises `ListError` and `Failure`."""
-    inline, paths = config.known_sources
-    sources: list[ListSource] = [AddressList.from_lines(inline, "recipients.known")]
-    return [*sources, *(matching(path, keys) for path in paths), known_in_tables(config, keys)]
-
-
-def entries(file: BinaryIO, source: str) -> Iterator[ListEntry]:
-    """Yield the entries of a file from its current position, and skip other lines."""
-    for number, raw in enumerate(read_lines(file), start=1):
-        item = parse_or_error(parse_octets, raw, source, number)
-        if isinstance(item, ListEntry):
-            yield item
 
 
 def append(path: Path, entry: ListEntry) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from gatepost.checks.known import entries
 from gatepost.checks.trap_report.findings import Findings
 from gatepost.checks.trap_report.listing import report
 from gatepost.checks.trap_report.run import TrapReport
@@ -22,7 +23,6 @@ from gatepost.cli.shared.styled import (
     print_text,
     terminal_width,
 )
-from gatepost.cli.shared.trap_lists import entries
 from gatepost.config.schema import Config
 from gatepost.ledger.records import Transaction
 from gatepost.ledger.selection import Selection

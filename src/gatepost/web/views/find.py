@@ -4,31 +4,21 @@ One text is searched for as by `gatepost explain`, together with the filters. Ea
 or a connection that ended without one.
 """
 
-from collections.abc import Iterator, Sequence
-
-import msgspec
+from collections.abc import Iterator
 
 from gatepost.ledger.records import Gap, Notice, Record
-from gatepost.ledger.selection import Key, Selection
+from gatepost.ledger.selection import Selection
 from gatepost.ledger.store import QueryTimeoutError
-from gatepost.ledger.words.listing import Entry, entry_of, is_notable
-from gatepost.ledger.words.search import is_indexed, search_keys
+from gatepost.ledger.words.listing import entry_of, is_notable
 from gatepost.ledger.words.story import stories
 from gatepost.web.filters import Filters
 from gatepost.web.source import Source
-from gatepost.web.table import Column, Row, Table
+from gatepost.web.table import Table
+from gatepost.web.views.message_rows import MESSAGES, row_of_entry
+from gatepost.web.views.searching import selections
 from gatepost.web.views.view import Shown
 
 ROWS = 50
-COLUMNS = (
-    Column("time", "Time", "time"),
-    Column("result", "Result", "result"),
-    Column("client", "Client"),
-    Column("sender", "From", "address"),
-    Column("recipient", "To", "address"),
-    Column("reason", "Reason"),
-    Column("ref", "Reference"),
-)
 EMPTY = (
     "No message and no refused connection matches. Use a longer period or fewer filters. Messages"
     " appear here about a second after their end."
@@ -45,31 +35,17 @@ def query(source: Source, filters: Filters) -> Shown:
     table = Table(
         "messages",
         "Messages",
-        COLUMNS,
-        [_row(one, filters) for one in shown],
+        MESSAGES,
+        [row_of_entry(one, filters) for one in shown],
         EMPTY,
         "" if is_complete else STOPPED,
     )
     return Shown([table], {"older": older})
 
 
-def _row(entry: Entry, filters: Filters) -> Row:
-    to = f"{entry.recipient} {entry.more}".strip()
-    values = (
-        entry.time,
-        entry.result,
-        entry.client,
-        entry.sender,
-        to,
-        entry.reason,
-        entry.ref,
-    )
-    return Row(values, Filters(zone=filters.zone).url(f"/message/{entry.ref}"))
-
-
 def _records(source: Source, filters: Filters) -> tuple[list[Record], bool]:
     """Return the records of the first rows, and whether none is missing for lack of time."""
-    for selection in _selections(source, filters):
+    for selection in selections(source, filters):
         found: list[Record] = []
         try:
             found.extend(_first(source, selection, filters.result))
@@ -93,26 +69,3 @@ def _first(source: Source, selection: Selection, result: str) -> Iterator[Record
         if len(refs) > ROWS + 1:
             return
         yield record
-
-
-def _selections(source: Source, filters: Filters) -> Iterator[Selection]:
-    """Yield the selections to try: a text can be searched for in several forms."""
-    if not filters.q:
-        yield filters.selection(source.recorded)
-        return
-    for key in search_keys(filters.q):
-        yield from _with_key(source, filters, key)
-
-
-def _with_key(source: Source, filters: Filters, key: Key) -> Iterator[Selection]:
-    if key.kind == "network" and not is_indexed(key.value):
-        selection = filters.selection(source.recorded)
-        yield msgspec.structs.replace(selection, client=key.value)
-        return
-    keys: Sequence[Key] = [key]
-    if key.kind == "address":
-        keys = [
-            Key("address", one) for one in dict.fromkeys([source.recorded(key.value), key.value])
-        ]
-    for one in keys:
-        yield filters.selection(source.recorded, [one])

@@ -8,6 +8,7 @@ ledger has the envelope and the replies, not the octets.
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from gatepost.ledger.keys import canonical_address, domain_of, network_of
 from gatepost.ledger.lookup import MOST, complete
 from gatepost.ledger.records import Answer, Transaction
 from gatepost.ledger.selection import Key
@@ -16,7 +17,7 @@ from gatepost.ledger.words.story import Story, story_of
 from gatepost.ledger.words.wording import on_one_line, path
 from gatepost.web.filters import Filters
 from gatepost.web.source import Source
-from gatepost.web.table import Column, Row, Table
+from gatepost.web.table import Column, Kind, Row, Table
 from gatepost.web.views.view import Shown
 
 ANSWERS = (
@@ -29,6 +30,8 @@ ANSWERS = (
     Column("seconds", "Time", "seconds"),
 )
 _OPINIONS = {"accept": "accepted", "deny": "refused", "defer": "deferred"}
+# Recipients with a link to their dossier.
+_MOST_SUBJECTS = 10
 # Sections that this page shows in another form.
 _OWN = frozenset({"Answers", "Reply to the client"})
 
@@ -56,8 +59,21 @@ def query(source: Source, _filters: Filters, ref: str) -> Shown | None:
         "style": style,
         "sections": parts,
         "dialogue": list(_dialogue(story)),
+        "subjects": list(_subjects(story)),
     }
     return Shown([_answers(story)], facts)
+
+
+def _subjects(story: Story) -> Iterator[tuple[str, str, Kind]]:
+    """Yield what has a dossier: its title, its value and its kind."""
+    tx, first = story.transaction, story.transaction or story.connection
+    if first is not None:
+        address = first.client.address
+        yield from (("client", address, "client"), ("network", network_of(address), "client"))
+    if tx is not None:
+        domain = domain_of(canonical_address(tx.sender))
+        yield from (("sender", tx.sender, "address"), ("domain", domain, "domain"))
+        yield from (("recipient", one.address, "address") for one in tx.recipients[:_MOST_SUBJECTS])
 
 
 def _answers(story: Story) -> Table:

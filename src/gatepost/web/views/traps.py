@@ -51,7 +51,7 @@ def query(source: Source, filters: Filters) -> Shown:
             hours[hour] += round(count)
     recent = _recent(source, filters)
     hits = buckets.sums(hours.items())
-    tables = [_top(traps, recent), _networks(recent, filters), _over_time(buckets, hits)]
+    tables = [_top(traps, recent), _networks(recent), _over_time(buckets, hits)]
     facts = {
         "total": traps.total(),
         "traps": len(traps),
@@ -89,7 +89,7 @@ def _recent(source: Source, filters: Filters) -> _Recent:
 
 def _top(traps: Counter[str], recent: _Recent) -> Table:
     columns = (
-        Column("trap", "Trap"),
+        Column("trap", "Trap", "address"),
         Column("list", "List"),
         Column("hits", "Hits", "count"),
         Column("last", "Last hit", "time"),
@@ -101,15 +101,14 @@ def _top(traps: Counter[str], recent: _Recent) -> Table:
     return Table("traps", "Traps that were hit", columns, rows, EMPTY)
 
 
-def _networks(recent: _Recent, filters: Filters) -> Table:
+def _networks(recent: _Recent) -> Table:
     columns = (
-        Column("network", "Network"),
+        Column("network", "Network", "client"),
         Column("hits", "Hits", "count"),
         Column("last", "Last hit", "time"),
     )
     rows = [
-        Row((name, count, recent.last[name]), filters.url("/find", ip=name if "/" in name else ""))
-        for name, count in recent.networks.most_common(TOP)
+        Row((name, count, recent.last[name])) for name, count in recent.networks.most_common(TOP)
     ]
     note = "" if recent.is_complete else "Only the last messages of the period were read."
     return Table("networks", "Networks that hit traps", columns, rows, EMPTY, note)

@@ -1,0 +1,31 @@
+"""Counts of values with the time of the last, which become the rows of a table."""
+
+from collections import Counter
+from collections.abc import Callable
+
+from gatepost.web.table import Row
+
+Key = tuple[str, ...]
+
+
+class Counts:
+    """The count of each key, and its last time, in seconds since 1970."""
+
+    def __init__(self) -> None:
+        self.times: Counter[Key] = Counter()
+        self.last: dict[Key, float] = {}
+
+    def add(self, key: Key, time: float) -> None:
+        """Count a key."""
+        self.times[key] += 1
+        self.last[key] = max(time, self.last.get(key, 0.0))
+
+
+def _no_link(_key: Key) -> str:
+    return ""
+
+
+def rows_of(counts: Counts, most: int, link: Callable[[Key], str] = _no_link) -> list[Row]:
+    """Return a row for each of the most frequent keys: the key, its count and its last time."""
+    order = sorted(counts.times.items(), key=lambda item: (-item[1], item[0]))
+    return [Row((*key, count, counts.last[key]), link(key)) for key, count in order[:most]]
