@@ -18,8 +18,10 @@ from starlette.types import ASGIApp
 from gatepost.log.logger import get_logger
 from gatepost.web import login
 from gatepost.web.access.client import client_of
+from gatepost.web.access.entries import EntriesError
 from gatepost.web.access.forms import read_form
-from gatepost.web.access.users import UsersError
+from gatepost.web.api.app import make_api
+from gatepost.web.api.openapi import BASE
 from gatepost.web.guard import Guard
 from gatepost.web.pages import page
 from gatepost.web.registry import VIEWS
@@ -46,9 +48,10 @@ def make_app(site: Site) -> ASGIApp:
                 Route("/login", _login(site), methods=["GET", "POST"]),
                 Route("/logout", _for_users(site, _log_out), methods=["POST"]),
                 Route("/first", _first(site), methods=["GET", "POST"]),
+                Mount(BASE, make_api(site)),
                 Mount("/static", _Static(packages=[("gatepost.web", "static")])),
             ],
-            exception_handlers={404: _not_found, 500: _failed, UsersError: _users_error},
+            exception_handlers={404: _not_found, 500: _failed, EntriesError: _users_error},
         )
     )
 

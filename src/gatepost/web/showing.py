@@ -7,33 +7,23 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gatepost.ledger.store import LedgerError, QueryTimeoutError
-from gatepost.ledger.words.search import SearchError
+from gatepost.web.asking import Problem, ask
 from gatepost.web.filters import LABELS, PERIODS, RESULTS, FilterError, Filters, parse_filters
 from gatepost.web.pages import page
 from gatepost.web.registry import VIEWS
-from gatepost.web.site import BusyError, Site, Visitor
-from gatepost.web.source import SECONDS, Source
+from gatepost.web.site import Site, Visitor
+from gatepost.web.source import Source
 from gatepost.web.table import as_csv, as_json
 from gatepost.web.views import message
-from gatepost.web.views.queue import QueueError
 from gatepost.web.views.view import Shown, View
 
 FORMATS = {"csv": (as_csv, "text/csv; charset=utf-8"), "json": (as_json, "application/json")}
 _MESSAGE = View(
     "message", "/message", "Message", "What happened, and why?", lambda _s, _f: Shown([])
 )
-
-
-class Problem(msgspec.Struct, frozen=True):
-    """Why there is nothing to show: a status of HTTP and a sentence."""
-
-    status: int
-    text: str
 
 
 async def show(site: Site, view: View, request: Request, visitor: Visitor) -> Response:
@@ -66,27 +56,11 @@ async def _answer(
         filters = parse_filters(request.query_params, source.now)
     except FilterError as error:
         return _page(view, visitor, Filters(), Problem(400, str(error)))
-    found = await _result(site, lambda: query(source, filters))
+    found = await ask(site, lambda: query(source, filters))
     name = request.query_params.get("format", "")
     if not name or isinstance(found, Problem):
         return _page(view, visitor, filters, found)
     return _export(view, found, name, request.query_params.get("table", ""))
-
-
-async def _result(site: Site, query: Callable[[], Shown | None]) -> Shown | Problem:
-    try:
-        found = await site.run(query)
-    except SearchError as error:
-        return Problem(400, str(error))
-    except (LedgerError, QueueError, OSError) as error:
-        return Problem(503, str(error))
-    except QueryTimeoutError:
-        return Problem(
-            503, f"The query took longer than {SECONDS:g} seconds. Use a shorter period."
-        )
-    except BusyError:
-        return Problem(503, "Too many queries are running. Try again in some seconds.")
-    return found or Problem(404, "There is no record of this reference.")
 
 
 def _export(view: View, found: Shown, name: str, table_name: str) -> Response:
