@@ -27,7 +27,7 @@ KEEP = 3650 * 86400.0
 TIMEOUT = 60
 LOOPBACK = ("127.0.0.1", 0)
 NO_CHECK = ssl._create_unverified_context()
-VIEWS = ("/find", "/outcomes", "/reasons", "/traps", "/queue", "/health")
+VIEWS = ("/find", "/outcomes", "/reasons", "/traps", "/queue", "/quarantine", "/health")
 
 
 class Answer(NamedTuple):

@@ -48,6 +48,7 @@ def urls():
         "/reasons": ["reason", "shadow_reason"],
         "/traps": ["traps", "networks", "hits"],
         "/queue": ["hops", "recipients"],
+        "/quarantine": ["held"],
         "/health": ["workers", "lists"],
     }
     for path in VIEWS:

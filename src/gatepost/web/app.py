@@ -22,6 +22,7 @@ from gatepost.web.access.entries import EntriesError
 from gatepost.web.access.forms import read_form
 from gatepost.web.api.app import make_api
 from gatepost.web.api.openapi import BASE
+from gatepost.web.changing import change_queue
 from gatepost.web.guard import Guard
 from gatepost.web.pages import page
 from gatepost.web.registry import VIEWS
@@ -45,6 +46,7 @@ def make_app(site: Site) -> ASGIApp:
                 Route("/", _for_users(site, _home)),
                 *views,
                 Route("/message/{ref}", _for_users(site, show_message)),
+                Route("/queue/change", _for_users(site, change_queue), methods=["POST"]),
                 Route("/login", _login(site), methods=["GET", "POST"]),
                 Route("/logout", _for_users(site, _log_out), methods=["POST"]),
                 Route("/first", _first(site), methods=["GET", "POST"]),

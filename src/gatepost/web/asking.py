@@ -9,7 +9,7 @@ from gatepost.ledger.store import LedgerError, QueryTimeoutError
 from gatepost.ledger.words.search import SearchError
 from gatepost.web.site import BusyError, Site
 from gatepost.web.source import SECONDS
-from gatepost.web.views.queue import QueueError
+from gatepost.web.spool import QueueError
 
 T = TypeVar("T")
 

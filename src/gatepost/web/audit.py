@@ -19,8 +19,10 @@ class Audit:
     def __init__(self, sender: NoticeSender | None) -> None:
         self._sender = sender
 
-    def record(self, event: str, user: str, client: str) -> None:
+    def record(self, event: str, user: str, client: str, detail: str = "") -> None:
         """Record an event of a user at a client: "dashboard login" and others."""
-        _log.info(event, user=text(user), client=client)
+        facts = {"detail": text(detail)} if detail else {}
+        _log.info(event, user=text(user), client=client, **facts)
         if self._sender is not None:
-            self._sender.send(Notice(time.time(), event, f"from {client}", text(user)))
+            about = f"from {client}: {text(detail)}" if detail else f"from {client}"
+            self._sender.send(Notice(time.time(), event, about, text(user)))

@@ -1,6 +1,6 @@
 """The table of all views, in the order of the navigation."""
 
-from gatepost.web.views import find, health, outcomes, queue, reasons, traps
+from gatepost.web.views import find, health, outcomes, quarantine, queue, reasons, traps
 from gatepost.web.views.view import View
 
 _PERIOD = ("period", "zone")
@@ -39,6 +39,14 @@ VIEWS = (
         queue.query,
         ("sender", "to"),
         refresh=10,
+    ),
+    View(
+        "quarantine",
+        "/quarantine",
+        "Quarantine",
+        "What is held, by which plugin, and why?",
+        quarantine.query,
+        ("sender", "to", "reason", "plugin"),
     ),
     View(
         "health",

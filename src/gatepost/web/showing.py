@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.web.asking import Problem, ask
+from gatepost.web.changes import ACTIONS
 from gatepost.web.filters import LABELS, PERIODS, RESULTS, FilterError, Filters, parse_filters
 from gatepost.web.pages import page
 from gatepost.web.registry import VIEWS
@@ -30,7 +31,7 @@ async def show(site: Site, view: View, request: Request, visitor: Visitor) -> Re
     """Return the page of a view, or an export with `format` in the query."""
     if not view.is_scoped and not visitor.user.scope.is_everything:
         problem = Problem(403, "This page is not for users with a limit to some domains.")
-        return _page(view, visitor, Filters(), problem)
+        return render(view, visitor, Filters(), problem)
     return await _answer(site, view, request, visitor, view.query)
 
 
@@ -55,11 +56,11 @@ async def _answer(
     try:
         filters = parse_filters(request.query_params, source.now)
     except FilterError as error:
-        return _page(view, visitor, Filters(), Problem(400, str(error)))
+        return render(view, visitor, Filters(), Problem(400, str(error)))
     found = await ask(site, lambda: query(source, filters))
     name = request.query_params.get("format", "")
     if not name or isinstance(found, Problem):
-        return _page(view, visitor, filters, found)
+        return render(view, visitor, filters, found)
     return _export(view, found, name, request.query_params.get("table", ""))
 
 
@@ -72,7 +73,8 @@ def _export(view: View, found: Shown, name: str, table_name: str) -> Response:
     return Response(encode(table), 200, {"Content-Disposition": file}, media_type)
 
 
-def _page(view: View, visitor: Visitor, filters: Filters, found: Shown | Problem) -> Response:
+def render(view: View, visitor: Visitor, filters: Filters, found: Shown | Problem) -> Response:
+    """Return the page of a view, or that of a problem."""
     problem = found if isinstance(found, Problem) else None
     shown = Shown([]) if isinstance(found, Problem) else found
     status = problem.status if problem else 200
@@ -91,6 +93,7 @@ def _page(view: View, visitor: Visitor, filters: Filters, found: Shown | Problem
         results=RESULTS,
         tables={table.name: table for table in shown.tables},
         problem=problem,
+        queue_actions=ACTIONS,
         **facts,
     )
 

@@ -20,11 +20,14 @@ from starlette.routing import Route
 
 from gatepost.log.logger import get_logger
 from gatepost.web.access.api_tokens import ApiToken
+from gatepost.web.access.client import client_of
 from gatepost.web.access.entries import EntriesError
 from gatepost.web.api.openapi import PROBLEM, ProblemDetails, document
 from gatepost.web.api.operations import OPERATIONS, Call, Operation
-from gatepost.web.api.parameters import checked
+from gatepost.web.api.parameters import QueueRequest, checked
+from gatepost.web.api.results import ChangedData
 from gatepost.web.asking import Problem, ask
+from gatepost.web.changes import ChangeError, changed_text
 from gatepost.web.filters import FilterError, parse_filters
 from gatepost.web.site import Site
 from gatepost.web.source import Source
@@ -50,6 +53,8 @@ def make_api(site: Site) -> Starlette:
         exception_handlers={
             HTTPException: _http_error,
             FilterError: _wrong_request,
+            ChangeError: _wrong_request,
+            msgspec.MsgspecError: _wrong_request,
             EntriesError: _tokens_error,
             500: _failed,
         },
@@ -88,16 +93,35 @@ def _refusal(operation: Operation, token: ApiToken) -> str:
 async def _answer(site: Site, operation: Operation, token: ApiToken, request: Request) -> Response:
     source = Source(site.config, token.scope)
     values = checked(request.query_params.multi_items(), operation.parameters)
-    call = Call(source, parse_filters(values, source.now), values, request.path_params)
-    found: Any | Problem = await ask(site, partial(_encoded, operation, call))
+    call = Call(
+        source,
+        parse_filters(values, source.now),
+        values,
+        request.path_params,
+        f"token {token.name}",
+        await _body(operation, request),
+    )
+    found: Any | Problem = await ask(site, partial(operation.run, call))
     if isinstance(found, Problem):
         return problem(found.status, found.text)
-    return Response(found, media_type=JSON)
+    if isinstance(found, ChangedData):
+        client = client_of(request, site.config.web).address
+        what = changed_text(found.recipients, call.body.messages)
+        site.audit.record(f"queue {operation.name}", call.author, client, what)
+    return Response(msgspec.json.encode(found), media_type=JSON)
 
 
-def _encoded(operation: Operation, call: Call) -> bytes | None:
-    found = operation.run(call)
-    return None if found is None else msgspec.json.encode(found)
+async def _body(operation: Operation, request: Request) -> QueueRequest | None:
+    """Return the body of a request; raises HTTPException and `msgspec.MsgspecError`."""
+    if operation.body is None:
+        return None
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != JSON:
+        raise HTTPException(415, f"Send {JSON}")
+    try:
+        return msgspec.json.decode(await request.body(), type=operation.body)
+    except UnicodeDecodeError as error:
+        raise HTTPException(400, "expected UTF-8") from error
 
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:

@@ -28,14 +28,21 @@ class ProblemDetails(msgspec.Struct, frozen=True):
 
 def document(operations: Sequence[Operation] = OPERATIONS) -> dict[str, Any]:
     """Return the document as plain values."""
-    types = [ProblemDetails, *(one.result for one in operations)]
+    bodies = [one.body for one in operations if one.body is not None]
+    types = [ProblemDetails, *(one.result for one in operations), *bodies]
     schemas, components = msgspec.json.schema_components(
         types, ref_template="#/components/schemas/{name}"
     )
-    problem, *results = schemas
+    problem, results = schemas[0], schemas[1 : 1 + len(operations)]
+    inputs = dict(zip(bodies, schemas[1 + len(operations) :], strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for one, result in zip(operations, results, strict=True):
         paths.setdefault(one.path, {})[one.method.lower()] = _operation(one, result, problem)
+        if one.body is not None:
+            paths[one.path][one.method.lower()]["requestBody"] = {
+                "required": True,
+                "content": {"application/json": {"schema": inputs[one.body]}},
+            }
     return {
         "openapi": "3.1.0",
         "info": {"title": "Gatepost", "version": VERSION, "description": _ABOUT},

@@ -8,23 +8,36 @@ from typing import Any, NamedTuple
 from gatepost.ledger.words.explain import explain, headline
 from gatepost.ledger.words.fitting import plain
 from gatepost.web.access.users import Role
-from gatepost.web.api.parameters import FILTERS, PERIOD, limit_of
-from gatepost.web.api.results import HealthData, MessageData, RecordsPage, ViewData, data_of
+from gatepost.web.api.parameters import FILTERS, PERIOD, ForwardRequest, QueueRequest, limit_of
+from gatepost.web.api.results import (
+    ChangedData,
+    HealthData,
+    MessageData,
+    RecordsPage,
+    ViewData,
+    data_of,
+)
+from gatepost.web.changes import ACTIONS, Action, perform
 from gatepost.web.filters import Filters
 from gatepost.web.source import Source
-from gatepost.web.views import find, health, message, outcomes, queue, reasons, traps
+from gatepost.web.views import find, health, message, outcomes, quarantine, queue, reasons, traps
 from gatepost.web.views.view import Shown
 
 Query = Callable[[Source, Filters], Shown]
 
 
 class Call(NamedTuple):
-    """What an operation runs with: `values` are the parameters, `path` those of the path."""
+    """The input of an operation: `values` are the parameters, `path` those of the path.
+
+    `body` is the body of the request, `author` the name of the token for records.
+    """
 
     source: Source
     filters: Filters
     values: Mapping[str, str]
     path: Mapping[str, Any]
+    author: str = ""
+    body: Any = None
 
 
 class Operation(NamedTuple):
@@ -39,6 +52,7 @@ class Operation(NamedTuple):
     run: Callable[[Call], Any]
     result: Any
     parameters: Sequence[str] = ()
+    body: type[QueueRequest] | None = None
     method: str = "GET"
     role: Role = "viewer"
     is_scoped: bool = True
@@ -80,6 +94,24 @@ def _of_view(name: str, about: str, query: Query, parameters: Sequence[str] = PE
     return Operation(name, f"/{name}", about, partial(_view, query=query), ViewData, parameters)
 
 
+def _change(call: Call, action: Action) -> ChangedData:
+    address = call.body.address if action.needs_address else ""
+    return ChangedData(perform(call.source, action, call.body.messages, call.author, address))
+
+
+def _of_action(action: Action) -> Operation:
+    return Operation(
+        action.name,
+        f"/queue/{action.name}",
+        action.about,
+        partial(_change, action=action),
+        ChangedData,
+        body=ForwardRequest if action.needs_address else QueueRequest,
+        method="POST",
+        role="admin",
+    )
+
+
 OPERATIONS = (
     _of_view(
         "messages",
@@ -106,6 +138,12 @@ OPERATIONS = (
     _of_view("outcomes", "Accepted, refused and deferred messages by time.", outcomes.query),
     _of_view("reasons", "Reasons of refusals, compared with the time before.", reasons.query),
     _of_view("traps", "Traps that were hit, and the networks of the clients.", traps.query),
+    _of_view(
+        "quarantine",
+        "Held mail, with the reason and the plugin.",
+        quarantine.query,
+        ("sender", "to", "reason", "plugin"),
+    ),
     _of_view("queue", "The queue by next hop and by recipient.", queue.query, ("sender", "to")),
     Operation(
         "health",
@@ -115,4 +153,5 @@ OPERATIONS = (
         HealthData,
         is_scoped=False,
     ),
+    *map(_of_action, ACTIONS.values()),
 )

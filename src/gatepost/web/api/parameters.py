@@ -1,15 +1,31 @@
-"""The parameters of queries.
+"""The parameters of queries, and the bodies of changes.
 
 Trusts nothing: an unknown parameter, one that occurs twice and a wrong value are errors
 (`FilterError`) with the name and what was expected.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+import msgspec
+
+from gatepost.web.changes import LONGEST_NAME, MOST_NAMES
 from gatepost.web.filters import MAX_TEXT, PERIODS, RESULTS, FilterError
 
 LIMIT, MOST = 100, 1000
+Name = Annotated[str, msgspec.Meta(max_length=LONGEST_NAME)]
+
+
+class QueueRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Messages of the queue: their numbers, such as "1-17", or references."""
+
+    messages: Annotated[Sequence[Name], msgspec.Meta(min_length=1, max_length=MOST_NAMES)]
+
+
+class ForwardRequest(QueueRequest, frozen=True):
+    """Messages of the queue, and the address to which they are sent."""
+
+    address: Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
 
 
 class Parameter(NamedTuple):

@@ -24,7 +24,7 @@ class ColumnInfo(msgspec.Struct, frozen=True):
 
 
 class TableData(msgspec.Struct, frozen=True):
-    """A table. Times are in seconds since 1970; 0 is none. `note` says what is left out."""
+    """A table. Times are in seconds since 1970; 0 is none. `note` names what is left out."""
 
     title: str
     columns: Sequence[ColumnInfo]
@@ -55,6 +55,12 @@ class MessageData(msgspec.Struct, frozen=True):
     headline: str
     explanation: Sequence[str]
     records: Sequence[Record]
+
+
+class ChangedData(msgspec.Struct, frozen=True):
+    """The number of recipients that were changed."""
+
+    recipients: int
 
 
 def data_of(tables: Sequence[Table]) -> dict[str, TableData]:
