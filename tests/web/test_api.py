@@ -222,6 +222,38 @@ def test_the_health_is_for_tokens_without_domains(scoped):
     assert_problem(scoped.get("/health"), 403, "must not be limited to some domains")
 
 
+# The status
+
+
+def test_the_status_needs_a_login_or_a_token_without_domains(shared):
+    assert shared.browser().get("/status.json").status == 401
+    viewer = shared.logged_in("for-status", domains=["example.com"])
+    assert viewer.get("/status.json").status == 401
+    limited = add_token(shared, "limited", domains=["example.com"])
+    token = add_token(shared, "unlimited")
+    for value, status in ((limited, 401), (token, 503)):
+        headers = {"Authorization": f"Bearer {value}"}
+        assert shared.browser().get("/status.json", **headers).status == status
+
+
+def test_a_public_status_has_numbers_only(tmp_path):
+    write_records(tmp_path / "var", *RECORDS)
+    with Dashboard(tmp_path, public_status=True) as dashboard:
+        dashboard.add("admin")
+        answer = dashboard.browser().get("/status.json")
+    assert answer.status == 503  # no worker runs
+    found = json.loads(answer.text)
+    assert found.pop("time") > 0
+    assert found == {
+        "status": "problem",
+        "running": False,
+        "workers": 0,
+        "queued": 0,
+        "held": 0,
+        "oldest": 0.0,
+    }
+
+
 # The document
 
 

@@ -28,6 +28,7 @@ from gatepost.web.pages import page
 from gatepost.web.registry import VIEWS
 from gatepost.web.showing import show, show_message
 from gatepost.web.site import Site, Visitor
+from gatepost.web.status import StatusPage
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Handler = Callable[[Site, Request, Visitor], Awaitable[Response]]
@@ -50,6 +51,7 @@ def make_app(site: Site) -> ASGIApp:
                 Route("/login", _login(site), methods=["GET", "POST"]),
                 Route("/logout", _for_users(site, _log_out), methods=["POST"]),
                 Route("/first", _first(site), methods=["GET", "POST"]),
+                Route("/status.json", StatusPage(site).answer),
                 Mount(BASE, make_api(site)),
                 Mount("/static", _Static(packages=[("gatepost.web", "static")])),
             ],

@@ -33,7 +33,7 @@ _COLUMNS = (
 
 
 async def change_queue(site: Site, request: Request, visitor: Visitor) -> Response:
-    """Ask whether to change messages, or change them if the form says so."""
+    """Ask whether to change messages, or change them if the form confirms it."""
     if visitor.user.role != "admin":
         return render(_VIEW, visitor, Filters(), Problem(403, "Only administrators change mail."))
     fields = await read_fields(request)

@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import msgspec
+from starlette.requests import Request
 
 from gatepost.web.access.entries import EntriesFile
 from gatepost.web.access.users import Role
@@ -51,6 +52,12 @@ class TokensFile(EntriesFile[ApiToken]):
         hashed = hash_of(text)
         found = (one for one in self.read().values() if secrets.compare_digest(one.hash, hashed))
         return next((one for one in found if one.expires > now), None)
+
+
+def bearer(request: Request) -> str:
+    """Return the token in the header field Authorization (RFC 6750), "" without one."""
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else ""
 
 
 def new_token() -> str:

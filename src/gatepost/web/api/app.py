@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gatepost.log.logger import get_logger
-from gatepost.web.access.api_tokens import ApiToken
+from gatepost.web.access.api_tokens import ApiToken, bearer
 from gatepost.web.access.client import client_of
 from gatepost.web.access.entries import EntriesError
 from gatepost.web.api.openapi import PROBLEM, ProblemDetails, document
@@ -63,7 +63,7 @@ def make_api(site: Site) -> Starlette:
 
 def _endpoint(site: Site, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        token = _token(site, request)
+        token = site.api_tokens.find(bearer(request), time.time())
         if token is None:
             return problem(401, _NO_TOKEN, {"WWW-Authenticate": "Bearer"})
         refusal = _refusal(operation, token)
@@ -72,13 +72,6 @@ def _endpoint(site: Site, operation: Operation) -> Callable[[Request], Awaitable
         return await _answer(site, operation, token, request)
 
     return endpoint
-
-
-def _token(site: Site, request: Request) -> ApiToken | None:
-    scheme, _, text = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
-        return None
-    return site.api_tokens.find(text.strip(), time.time())
 
 
 def _refusal(operation: Operation, token: ApiToken) -> str:
