@@ -93,8 +93,10 @@ def test_a_change_is_made_and_recorded(running, action, name, after, text):
     assert text in answer.text
     assert {one: states(running).get(one) for one in after} == after
     (event,) = running.events(1)
-    assert (event.name, event.about) == (f"queue {action}", "user admin")
-    assert re.fullmatch(rf"from 127\.\S+: {len(after)} recipients? of {name}", event.detail)
+    assert (event.name, event.about) == ("mail changed", "user admin")
+    assert re.fullmatch(
+        rf"from 127\.\S+: {action}: {len(after)} recipients? of {name}", event.detail
+    )
     _, made = history(running, read_changes)
     assert [one.author for one in made] == ["user admin"] * (action != "retry")
 
@@ -201,7 +203,7 @@ def test_the_api_changes_messages_and_records_the_token(running):
     assert (answer.status, answer.text) == (200, '{"recipients":3}')
     assert set(states(running).values()) == {"queued"}
     (event,) = running.events(1)
-    assert (event.name, event.about) == ("queue release", "token program")
+    assert (event.name, event.about) == ("mail changed", "token program")
 
 
 def test_the_api_forwards(running):

@@ -105,10 +105,10 @@ def perform(
         )
 
 
-def changed_text(count: int, names: Sequence[str]) -> str:
+def changed_text(action: Action, count: int, names: Sequence[str]) -> str:
     """Return a change for the record of it."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{counted(count, 'recipient')} of {', '.join(names[:SHOWN])}{more}"
+    return f"{action.name}: {counted(count, 'recipient')} of {', '.join(names[:SHOWN])}{more}"
 
 
 def _copied(source: Source, address: str) -> str:

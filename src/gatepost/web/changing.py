@@ -57,8 +57,8 @@ async def change_queue(site: Site, request: Request, visitor: Visitor) -> Respon
         return render(_VIEW, visitor, Filters(), found)
     facts = {"action": action, "names": names, "text": "", "done": None, "rows": 0}
     if is_sure:
-        what = changed_text(found, names)
-        site.audit.record(f"queue {action.name}", author, visitor.client.address, what)
+        what = changed_text(action, found, names)
+        site.audit.record("mail changed", author, visitor.client.address, what)
         return render(_VIEW, visitor, Filters(), Shown([], {**facts, "done": found}))
     facts["rows"] = len(found)
     return render(_VIEW, visitor, Filters(), Shown([_table(found)], facts))

@@ -27,7 +27,7 @@ from gatepost.web.api.operations import OPERATIONS, Call, Operation
 from gatepost.web.api.parameters import QueueRequest, checked
 from gatepost.web.api.results import ChangedData
 from gatepost.web.asking import Problem, ask
-from gatepost.web.changes import ChangeError, changed_text
+from gatepost.web.changes import ACTIONS, ChangeError, changed_text
 from gatepost.web.filters import FilterError, parse_filters
 from gatepost.web.site import Site
 from gatepost.web.source import Source
@@ -99,8 +99,8 @@ async def _answer(site: Site, operation: Operation, token: ApiToken, request: Re
         return problem(found.status, found.text)
     if isinstance(found, ChangedData):
         client = client_of(request, site.config.web).address
-        what = changed_text(found.recipients, call.body.messages)
-        site.audit.record(f"queue {operation.name}", call.author, client, what)
+        what = changed_text(ACTIONS[operation.name], found.recipients, call.body.messages)
+        site.audit.record("mail changed", call.author, client, what)
     return Response(msgspec.json.encode(found), media_type=JSON)
 
 
