@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run help check test bench reallogs sim soak attack crash power compiled dist lock format clean
+.PHONY: run help check test screenshots bench reallogs sim soak attack crash power compiled dist lock format clean
 
 run: $(VENV)/.ready-run ## serve on 127.0.0.1:2525 from the demo folder
 	@$(BIN)/python tools/demo.py
@@ -20,6 +20,9 @@ test: $(VENV)/.ready-dev ## everything: also slow tests, real clients, coverage,
 
 bench: $(VENV)/.ready-dev ## CPU per message, compared with other servers; ARGS=--quick for a trial run, ARGS=--page for docs/performance.md
 	@$(BIN)/python -m bench $(ARGS)
+
+screenshots: $(VENV)/.ready-dev ## the pictures of the dashboard in docs/screenshots, from made records
+	@$(BIN)/python -m tests.web.screenshots
 
 reallogs: $(VENV)/.ready-dev ## the trap rules on published tables of real mail, DATA=FOLDER, see docs/traps.md
 	@$(BIN)/python -m bench.reallogs $(DATA)

@@ -29,7 +29,14 @@ SLOW = (
     *("tables/test_dovecot.py", "tables/test_ldap.py", "tables/test_outages.py"),
     *("tables/test_page.py", "tables/test_postfix_protocols.py", "tables/test_redis.py"),
     "tables/test_sql.py",
-    *("web/test_browser.py", "web/test_login.py", "web/test_pages.py", "web/test_scoped_pages.py"),
+    *(
+        "web/test_api.py",
+        "web/test_browser.py",
+        "web/test_changes.py",
+        "web/test_login.py",
+        "web/test_pages.py",
+        "web/test_scoped_pages.py",
+    ),
 )
 
 

@@ -226,6 +226,7 @@ SOURCES: Mapping[str, Source] = {
     "msmtp": Source(debian, ("msmtp",)),
     "nmap": Source(debian, ("nmap", "nmap-common", "lua-lpeg")),
     "sslyze": Source(pypi, ("sslyze>=6,<7",)),
+    "schemathesis": Source(pypi, ("schemathesis>=4.32,<5",)),
     "strace": Source(debian, ("strace",)),
     "logrotate": Source(debian, ("logrotate",)),
     "fail2ban": Source(debian, ("fail2ban",)),
@@ -551,6 +552,11 @@ PROGRAMS: Mapping[str, Program] = {
             ("LD_LIBRARY_PATH", f"{_LIBRARIES[0][1]}:usr/lib/*-linux-gnu*/blas"),
             ("NMAPDIR", "usr/share/nmap"),
         ),
+    ),
+    "schemathesis": Program(
+        source="schemathesis",
+        path="bin/schemathesis",
+        expected="schemathesis, version 4.",
     ),
     "sslyze": Program(
         source="sslyze",

@@ -35,6 +35,9 @@ from gatepost.plugin.options.words import expected, shown_default
 from gatepost.server import deadlines, pump
 from gatepost.session.hook_modes import NEVER, points
 from gatepost.session.steps import offer
+from gatepost.web.api.openapi import BASE
+from gatepost.web.api.operations import OPERATIONS, Operation
+from gatepost.web.api.parameters import PARAMETERS
 from gatepost.wire.smtp import content
 from gatepost.wire.smtp.agreed import State
 from gatepost.wire.smtp.commands import (
@@ -361,7 +364,30 @@ def _type_name(kind: Any) -> str:
     return _TYPES.get(kind) or kind.__name__.removesuffix("Record").lower()
 
 
+def api() -> str:
+    """Return the operations of the HTTP API, with their parameters and bodies."""
+    rows = (
+        (f"`{one.method} {BASE}{one.path}`", prose(one.about), _takes(one), one.role)
+        for one in OPERATIONS
+    )
+    return table(("operation", "result", "parameters", "role"), rows)
+
+
+def _takes(operation: Operation) -> str:
+    body = msgspec.structs.fields(operation.body) if operation.body else ()
+    names = [*operation.parameters, *(one.name for one in body)]
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def api_parameters() -> str:
+    """Return the parameters of the HTTP API."""
+    rows = ((f"`{name}`", prose(one.about)) for name, one in PARAMETERS.items())
+    return table(("parameter", "meaning"), rows)
+
+
 PARTS: dict[str, Callable[[], str]] = {
+    "api": api,
+    "api_parameters": api_parameters,
     "keys": keys,
     "hooks": hooks,
     "notifications": notifications,

@@ -1,14 +1,17 @@
-"""`gatepost web users`."""
+"""`gatepost web users` and `gatepost web tokens`."""
 
 import json
+import time
 
 import pytest
 
 from gatepost.auth.passwords import verify_password
 from gatepost.config.load import load_config
+from gatepost.web.access.api_tokens import ApiToken, TokensFile
 from gatepost.web.access.users import UsersFile
 
 PASSWORD = "a long password\n"
+DAY = 86400.0
 
 
 @pytest.fixture
@@ -124,3 +127,57 @@ def test_a_folder_that_cannot_be_written_is_reported(run, folder):
     result = add(run, "alice")
     assert result.exit_code == 1
     assert "var" in result.stderr
+
+
+# Tokens of the HTTP API
+
+
+@pytest.fixture
+def tokens(folder):
+    """The tokens of the starter folder, as a server finds them."""
+    return TokensFile(load_config(folder / "gatepost.toml").data_dir)
+
+
+def test_a_token_is_printed_once_and_stored_as_a_hash(run, tokens):
+    result = run("web", "tokens", "add", "Backup", "--role", "admin", "--domain", "Example.COM")
+    assert result.exit_code == 0, result.stderr
+    text = result.stdout.strip()
+    found = tokens.find(text, time.time() + 89 * DAY)
+    assert (found.name, found.role, list(found.domains)) == ("backup", "admin", ["example.com"])
+    assert tokens.find(text, time.time() + 91 * DAY) is None
+    assert text not in tokens.path.read_text()
+
+
+def test_tokens_are_listed_without_their_hashes(run, tokens):
+    run("web", "tokens", "add", "one", "--lifetime", "2d")
+    listed = run("web", "tokens", "list")
+    assert "one" in listed.stdout
+    (found,) = json.loads(run("web", "tokens", "list", "--json").stdout)
+    assert (found["token"], found["role"], found["domains"]) == ("one", "viewer", [])
+    assert tokens.read()["one"].hash not in listed.stdout
+
+
+def test_a_token_that_has_expired_is_listed_as_such(run, tokens):
+    tokens.put(ApiToken("old", "x", 1.0))
+    assert "expired" in run("web", "tokens", "list").stdout
+
+
+def test_a_token_is_removed(run, tokens):
+    run("web", "tokens", "add", "one")
+    assert run("web", "tokens", "remove", "one").exit_code == 0
+    assert tokens.read() == {}
+    assert "one is not in" in run("web", "tokens", "remove", "one").stderr
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_token_that_exists_is_not_replaced(run):
+    run("web", "tokens", "add", "one")
+    assert "one exists already" in run("web", "tokens", "add", "one").stderr
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("lifetime", ["0s", "11000d", "soon"])
+def test_a_wrong_lifetime_is_reported(run, lifetime):
+    result = run("web", "tokens", "add", "one", "--lifetime", lifetime)
+    assert result.exit_code == 2
+    assert "--lifetime: " in result.stderr

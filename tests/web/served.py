@@ -19,6 +19,7 @@ from gatepost.ledger.records import decode, encode
 from gatepost.ledger.store import LedgerWriter
 from gatepost.net.unnamed import unnamed
 from gatepost.process.web_process import WebArguments
+from gatepost.web.access.api_tokens import TokensFile
 from gatepost.web.access.users import UsersFile, WebUser, with_password
 
 PASSWORD = "a long password"
@@ -35,6 +36,7 @@ VIEWS = (
     "/wrong",
     "/authentication",
     "/queue",
+    "/quarantine",
     "/dossier",
     "/health",
 )
@@ -122,6 +124,7 @@ class Dashboard:
         tables = {"web": {"listen": "127.0.0.1:0", **web}, **(more or {})}
         self.config = config_from_dict(tables, folder)
         self.users = UsersFile(self.config.data_dir)
+        self.tokens = TokensFile(self.config.data_dir)
         path = web.get("listen", "").removeprefix("unix:")
         self._socket = listening(folder / path) if path else socket.create_server(LOOPBACK)
         self._tls = bool(web.get("tls"))

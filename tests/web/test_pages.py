@@ -256,7 +256,7 @@ def test_a_queue_that_cannot_be_read_is_reported(tmp_path):
     with Dashboard(tmp_path) as dashboard:
         answer = dashboard.logged_in().get("/queue")
         assert answer.status == 503
-        assert "the spool cannot be read" in answer.text
+        assert "the spool cannot be used" in answer.text
 
 
 def test_health_names_what_does_not_work(browser):

@@ -124,7 +124,7 @@ def test_each_change_asks_and_is_recorded(reviewed, admin):
         "dashboard trap armed",
         "admin",
     )
-    assert event.detail.startswith(f"{ENTRY} from 127.")
+    assert re.fullmatch(rf"from 127\S+: {ENTRY}", event.detail)
 
 
 def test_a_change_can_be_undone(reviewed, admin):

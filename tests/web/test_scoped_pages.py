@@ -64,6 +64,7 @@ def urls():
         "/review": ["shadow", "suggested", "registered"],
         "/wrong": ["senders", "messages", "shadow"],
         "/authentication": ["dmarc", "checks", "failing"],
+        "/quarantine": ["held"],
         "/health": ["workers", "lists"],
     }
     for path in VIEWS:

@@ -63,6 +63,11 @@ class ServerHealth(msgspec.Struct, frozen=True):
     notes: Sequence[str]
 
     @property
+    def level(self) -> str:
+        """The state in a word: "well", "warning" or "problem"."""
+        return "problem" if self.problems else "warning" if self.warnings else "well"
+
+    @property
     def sessions(self) -> int:
         """The open sessions of all workers, as far as they are reported."""
         return sum(one.sessions or 0 for one in self.workers)

@@ -1,8 +1,10 @@
-"""`gatepost web users`: the users of the dashboard."""
+"""`gatepost web`: the users of the dashboard, and the tokens of its HTTP API."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,22 +12,43 @@ from gatepost.cli.shared.lazy import SuggestingGroup
 from gatepost.cli.shared.output import Failure, WrongUsage, print_json, print_line, print_table
 from gatepost.cli.shared.passwords import password_option, read_password
 from gatepost.cli.shared.settings import config_option, json_option, read_config
+from gatepost.config.units import UnitError, format_duration, parse_duration
+from gatepost.ledger.words.wording import FULL, moment
 from gatepost.log.os_error import describe_os_error
 from gatepost.model.address import AddressError, domain_key, parse_domain
+from gatepost.web.access.api_tokens import ApiToken, TokensFile, hash_of, new_token
+from gatepost.web.access.entries import EntriesError, EntriesFile
 from gatepost.web.access.users import (
     ROLES,
     Role,
-    UsersError,
     UsersFile,
     WebUser,
     parse_name,
     with_password,
 )
 
+# The longest lifetime of a token: ten years.
+LONGEST = 3650 * 86400.0
+
+_role_option = click.option(
+    "--role",
+    type=click.Choice(ROLES),
+    default="viewer",
+    show_default=True,
+    help="A viewer reads, an admin also changes.",
+)
+_domain_option = click.option(
+    "--domain",
+    "domains",
+    multiple=True,
+    metavar="DOMAIN",
+    help="Show only mail from or to this domain; can be repeated. Default: all mail.",
+)
+
 
 @click.group(cls=SuggestingGroup, epilog="Example: gatepost web users add alice --role admin")
 def command() -> None:
-    """Manage the dashboard."""
+    """Manage the dashboard and its HTTP API."""
 
 
 @command.group("users", cls=SuggestingGroup, epilog="Example: gatepost web users list")
@@ -66,20 +89,8 @@ def _as_data(user: WebUser) -> dict[str, object]:
     "add", epilog="Example: gatepost web users add bob --role viewer --domain example.com"
 )
 @click.argument("name")
-@click.option(
-    "--role",
-    type=click.Choice(ROLES),
-    default="viewer",
-    show_default=True,
-    help="A viewer reads, an admin also changes.",
-)
-@click.option(
-    "--domain",
-    "domains",
-    multiple=True,
-    metavar="DOMAIN",
-    help="Show only mail from or to this domain; can be repeated. Default: all mail.",
-)
+@_role_option
+@_domain_option
 @click.option(
     "--no-password",
     is_flag=True,
@@ -128,12 +139,98 @@ def password(name: str, *, from_stdin: bool, file: Path) -> None:
 @config_option
 def remove(name: str, *, file: Path) -> None:
     """Remove a user, and end their sessions."""
-    users_file, user_name = _file(file), _name(name)
+    _remove(_file(file), name)
+
+
+@command.group("tokens", cls=SuggestingGroup, epilog="Example: gatepost web tokens list")
+def tokens() -> None:
+    """List, add and remove the tokens of programs that use the HTTP API.
+
+    A running server uses a change at the next request.
+    """
+
+
+@tokens.command("list", epilog="Example: gatepost web tokens list --json")
+@config_option
+@json_option
+def list_tokens(file: Path, *, as_json: bool) -> None:
+    """Print the names of the tokens, their roles, domains and when they expire."""
     with _errors():
-        removed = users_file.remove(user_name)
+        found = list(_tokens(file).read().values())
+    if as_json:
+        print_json([_token_data(one) for one in found])
+    else:
+        rows = [[one.name, one.role, " ".join(one.domains) or "all", _end(one)] for one in found]
+        print_table(("token", "role", "domains", "expires"), rows)
+
+
+def _token_data(token: ApiToken) -> dict[str, object]:
+    return {
+        "token": token.name,
+        "role": token.role,
+        "domains": list(token.domains),
+        "expires": token.expires,
+    }
+
+
+def _end(token: ApiToken) -> str:
+    text = moment(token.expires, FULL)
+    return text if token.expires > time.time() else f"{text}, expired"
+
+
+@tokens.command("add", epilog="Example: gatepost web tokens add backup-mx --role admin")
+@click.argument("name")
+@_role_option
+@_domain_option
+@click.option(
+    "--lifetime",
+    default="90d",
+    show_default=True,
+    metavar="DURATION",
+    help='How long the token is valid, such as "30d".',
+)
+@config_option
+def add_token(name: str, *, role: Role, domains: Sequence[str], lifetime: str, file: Path) -> None:
+    """Add a token, and print it. It is not stored, so that it cannot be printed again."""
+    tokens_file, text = _tokens(file), new_token()
+    expires = time.time() + _lifetime(lifetime)
+    token = ApiToken(_name(name), hash_of(text), expires, role, [_domain(one) for one in domains])
+    with _errors():
+        if token.name in tokens_file.read():
+            raise Failure(f"{token.name} exists already: remove the token first")
+        tokens_file.put(token, read_config(file).server.user)
+    print_line(text)
+
+
+def _lifetime(text: str) -> float:
+    try:
+        found = parse_duration(text)
+    except UnitError as error:
+        raise WrongUsage(f"--lifetime: {error}") from error
+    if not 0 < found <= LONGEST:
+        raise WrongUsage(f"--lifetime: expected a duration up to {format_duration(LONGEST)}")
+    return found
+
+
+@tokens.command("remove", epilog="Example: gatepost web tokens remove backup-mx")
+@click.argument("name")
+@config_option
+def remove_token(name: str, *, file: Path) -> None:
+    """Remove a token, which is then not valid any more."""
+    _remove(_tokens(file), name)
+
+
+def _remove(entries: EntriesFile[Any], text: str) -> None:
+    name = _name(text)
+    with _errors():
+        removed = entries.remove(name)
     if not removed:
-        raise Failure(f"{user_name} is not in {users_file.path}")
-    print_line(f"{user_name} removed from {users_file.path}")
+        raise Failure(f"{name} is not in {entries.path}")
+    print_line(f"{name} removed from {entries.path}")
+
+
+def _tokens(config_file: Path) -> TokensFile:
+    return TokensFile(read_config(config_file).data_dir)
 
 
 def _file(config_file: Path) -> UsersFile:
@@ -168,7 +265,7 @@ def _domain(text: str) -> str:
 def _errors() -> Iterator[None]:
     try:
         yield
-    except UsersError as error:
+    except EntriesError as error:
         raise Failure(str(error)) from error
     except OSError as error:
         raise Failure(describe_os_error(error)) from error

@@ -1029,6 +1029,14 @@ class WebConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             "A proxy that does not remove this field from requests lets clients choose their name.",
         ),
     ] = ""
+    public_status: Annotated[
+        bool,
+        Key(
+            BOOLEAN,
+            "Serve /status.json, which has no addresses, without a login.",
+            "The size of the queue is for administrators, unless a status page needs it.",
+        ),
+    ] = False
 
 
 class StoreConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -18,14 +18,18 @@ from starlette.types import ASGIApp
 from gatepost.log.logger import get_logger
 from gatepost.web import login
 from gatepost.web.access.client import client_of
+from gatepost.web.access.entries import EntriesError
 from gatepost.web.access.forms import read_form
-from gatepost.web.access.users import UsersError
+from gatepost.web.api.app import make_api
+from gatepost.web.api.openapi import BASE
+from gatepost.web.changing import change_queue
 from gatepost.web.guard import Guard
 from gatepost.web.pages import page
 from gatepost.web.registry import VIEWS
 from gatepost.web.reviewing import trap_page
 from gatepost.web.showing import show, show_message
 from gatepost.web.site import Site, Visitor
+from gatepost.web.status import StatusPage
 from gatepost.web.views.review import PATH
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -46,12 +50,15 @@ def make_app(site: Site) -> ASGIApp:
                 *views,
                 Route("/message/{ref}", _for_users(site, show_message)),
                 Route(PATH, _for_users(site, trap_page), methods=["GET", "POST"]),
+                Route("/queue/change", _for_users(site, change_queue), methods=["POST"]),
                 Route("/login", _login(site), methods=["GET", "POST"]),
                 Route("/logout", _for_users(site, _log_out), methods=["POST"]),
                 Route("/first", _first(site), methods=["GET", "POST"]),
+                Route("/status.json", StatusPage(site).answer),
+                Mount(BASE, make_api(site)),
                 Mount("/static", _Static(packages=[("gatepost.web", "static")])),
             ],
-            exception_handlers={404: _not_found, 500: _failed, UsersError: _users_error},
+            exception_handlers={404: _not_found, 500: _failed, EntriesError: _users_error},
         )
     )
 

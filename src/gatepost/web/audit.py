@@ -19,13 +19,13 @@ class Audit:
     def __init__(self, sender: NoticeSender | None) -> None:
         self._sender = sender
 
-    def record(self, event: str, user: str, client: str, what: str = "") -> None:
+    def record(self, event: str, user: str, client: str, detail: str = "") -> None:
         """Record an event of a user at a client: "dashboard login" and others.
 
-        `what` is what the user has changed, "" for nothing.
+        `detail` is what the user has changed, "" for nothing.
         """
-        facts = {"changed": what} if what else {}
+        facts = {"detail": text(detail)} if detail else {}
         _log.info(event, user=text(user), client=client, **facts)
         if self._sender is not None:
-            detail = f"{what} from {client}".strip()
-            self._sender.send(Notice(time.time(), event, detail, text(user)))
+            about = f"from {client}: {text(detail)}" if detail else f"from {client}"
+            self._sender.send(Notice(time.time(), event, about, text(user)))

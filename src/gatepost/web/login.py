@@ -13,8 +13,9 @@ from gatepost.auth.passwords import BusyError
 from gatepost.log.logger import get_logger
 from gatepost.log.os_error import describe_os_error
 from gatepost.web.access.client import Client, client_of
+from gatepost.web.access.entries import EntriesError
 from gatepost.web.access.forms import read_form
-from gatepost.web.access.users import UsersError, WebUser, parse_name, with_password
+from gatepost.web.access.users import WebUser, parse_name, with_password
 from gatepost.web.pages import page
 from gatepost.web.site import COOKIE, Site, Visitor
 from gatepost.wire.sasl.mechanism import SaslError
@@ -130,7 +131,7 @@ async def add_first(site: Site, request: Request) -> Response:
         return show_first(site, request, str(error), 400)
     try:
         added = site.users.add_first(user)
-    except (OSError, UsersError) as error:
+    except (OSError, EntriesError) as error:
         problem = describe_os_error(error) if isinstance(error, OSError) else str(error)
         _log.error("user not added", problem=problem)
         return show_first(site, request, "The user cannot be stored. The log has the reason.", 500)

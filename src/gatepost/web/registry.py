@@ -6,6 +6,7 @@ from gatepost.web.views import (
     find,
     health,
     outcomes,
+    quarantine,
     queue,
     reasons,
     review,
@@ -75,6 +76,14 @@ VIEWS = (
         queue.query,
         ("sender", "to"),
         refresh=10,
+    ),
+    View(
+        "quarantine",
+        "/quarantine",
+        "Quarantine",
+        "What is held, by which plugin, and why?",
+        quarantine.query,
+        ("sender", "to", "reason", "plugin"),
     ),
     View(
         "dossier",

@@ -23,9 +23,10 @@ from gatepost.registry.trap import RegisteredTrap, author, key_of
 from gatepost.traps.notes import STATES, TrapState
 from gatepost.traps.verdicts import TrapClass
 from gatepost.web.access.forms import read_form
+from gatepost.web.asking import Problem
 from gatepost.web.filters import Filters
 from gatepost.web.scope import Scope
-from gatepost.web.showing import Problem, answer, problem_page
+from gatepost.web.showing import answer, render
 from gatepost.web.site import BusyError, Site, Visitor
 from gatepost.web.source import Source
 from gatepost.web.views import trap
@@ -53,13 +54,13 @@ def may_change(visitor: Visitor) -> bool:
 async def trap_page(site: Site, request: Request, visitor: Visitor) -> Response:
     """Return the page of the trap in `entry`, or change it."""
     if not visitor.user.scope.is_everything:
-        return problem_page(VIEW, visitor, Filters(), Problem(403, DENIED))
+        return render(VIEW, visitor, Filters(), Problem(403, DENIED))
     if request.method == "POST":
         return await _change(site, request, visitor)
     try:
         entry = key_of(request.query_params.get("entry", ""))
     except ValueError as error:
-        return problem_page(VIEW, visitor, Filters(), Problem(400, str(error)))
+        return render(VIEW, visitor, Filters(), Problem(400, str(error)))
     action = request.query_params.get("action", "") if may_change(visitor) else ""
     query = partial(trap.query, entry=entry, action=action)
     return await answer(site, VIEW, request, visitor, query)
@@ -67,14 +68,14 @@ async def trap_page(site: Site, request: Request, visitor: Visitor) -> Response:
 
 async def _change(site: Site, request: Request, visitor: Visitor) -> Response:
     if not may_change(visitor):
-        return problem_page(VIEW, visitor, Filters(), Problem(403, DENIED))
+        return render(VIEW, visitor, Filters(), Problem(403, DENIED))
     form = await read_form(request)
     try:
         changed = await site.run(partial(_changed, site, visitor.user.name, form))
     except ChangeError as error:
-        return problem_page(VIEW, visitor, Filters(), error.problem)
+        return render(VIEW, visitor, Filters(), error.problem)
     except (BusyError, QueryTimeoutError):
-        return problem_page(VIEW, visitor, Filters(), Problem(503, BUSY))
+        return render(VIEW, visitor, Filters(), Problem(503, BUSY))
     event = f"dashboard trap {changed.state}"
     site.audit.record(event, visitor.user.name, visitor.client.address, changed.entry)
     return RedirectResponse(page_of(changed.entry), 303)

@@ -7,22 +7,18 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gatepost.checks.known import KnownError
-from gatepost.ledger.store import LedgerError, QueryTimeoutError
-from gatepost.ledger.words.search import SearchError
-from gatepost.lists.reloadable import ListError
+from gatepost.web.asking import Problem, ask
+from gatepost.web.changes import ACTIONS
 from gatepost.web.filters import LABELS, PERIODS, RESULTS, FilterError, Filters, parse_filters
 from gatepost.web.pages import page
 from gatepost.web.registry import VIEWS
-from gatepost.web.site import BusyError, Site, Visitor
-from gatepost.web.source import SECONDS, Source
+from gatepost.web.site import Site, Visitor
+from gatepost.web.source import Source
 from gatepost.web.table import as_csv, as_json
 from gatepost.web.views import message
-from gatepost.web.views.queue import QueueError
 from gatepost.web.views.view import Shown, View
 
 FORMATS = {"csv": (as_csv, "text/csv; charset=utf-8"), "json": (as_json, "application/json")}
@@ -31,18 +27,11 @@ _MESSAGE = View(
 )
 
 
-class Problem(msgspec.Struct, frozen=True):
-    """Why there is nothing to show: a status of HTTP and a sentence."""
-
-    status: int
-    text: str
-
-
 async def show(site: Site, view: View, request: Request, visitor: Visitor) -> Response:
     """Return the page of a view, or an export with `format` in the query."""
     if not view.is_scoped and not visitor.user.scope.is_everything:
         problem = Problem(403, "This page is not for users with a limit to some domains.")
-        return problem_page(view, visitor, Filters(), problem)
+        return render(view, visitor, Filters(), problem)
     return await answer(site, view, request, visitor, view.query)
 
 
@@ -68,28 +57,12 @@ async def answer(
     try:
         filters = parse_filters(request.query_params, source.now)
     except FilterError as error:
-        return problem_page(view, visitor, Filters(), Problem(400, str(error)))
-    found = await _result(site, lambda: query(source, filters))
+        return render(view, visitor, Filters(), Problem(400, str(error)))
+    found = await ask(site, lambda: query(source, filters))
     name = request.query_params.get("format", "")
     if not name or isinstance(found, Problem):
-        return _page(view, visitor, filters, found)
+        return render(view, visitor, filters, found)
     return _export(view, found, name, request.query_params.get("table", ""))
-
-
-async def _result(site: Site, query: Callable[[], Shown | None]) -> Shown | Problem:
-    try:
-        found = await site.run(query)
-    except SearchError as error:
-        return Problem(400, str(error))
-    except (LedgerError, QueueError, ListError, KnownError, OSError) as error:
-        return Problem(503, str(error))
-    except QueryTimeoutError:
-        return Problem(
-            503, f"The query took longer than {SECONDS:g} seconds. Use a shorter period."
-        )
-    except BusyError:
-        return Problem(503, "Too many queries are running. Try again in some seconds.")
-    return found or Problem(404, "There is no record of this reference.")
 
 
 def _export(view: View, found: Shown, name: str, table_name: str) -> Response:
@@ -101,7 +74,8 @@ def _export(view: View, found: Shown, name: str, table_name: str) -> Response:
     return Response(encode(table), 200, {"Content-Disposition": file}, media_type)
 
 
-def _page(view: View, visitor: Visitor, filters: Filters, found: Shown | Problem) -> Response:
+def render(view: View, visitor: Visitor, filters: Filters, found: Shown | Problem) -> Response:
+    """Return the page of a view, or that of a problem."""
     problem = found if isinstance(found, Problem) else None
     shown = Shown([]) if isinstance(found, Problem) else found
     status = problem.status if problem else 200
@@ -120,13 +94,9 @@ def _page(view: View, visitor: Visitor, filters: Filters, found: Shown | Problem
         results=RESULTS,
         tables={table.name: table for table in shown.tables},
         problem=problem,
+        queue_actions=ACTIONS,
         **facts,
     )
-
-
-def problem_page(view: View, visitor: Visitor, filters: Filters, problem: Problem) -> Response:
-    """Return the page with the reason why there is nothing to show."""
-    return _page(view, visitor, filters, problem)
 
 
 def visible_views(visitor: Visitor) -> list[View]:

@@ -18,11 +18,13 @@ from gatepost.auth.users import UserList
 from gatepost.config.schema import Config
 from gatepost.disk.durable import ensure_private
 from gatepost.ledger.privacy import load_key
+from gatepost.web.access.api_tokens import TokensFile
 from gatepost.web.access.attempts import Attempts
 from gatepost.web.access.client import Client, client_of
+from gatepost.web.access.entries import FOLDER, EntriesError
 from gatepost.web.access.sessions import Sessions, belongs_to, identity_of
 from gatepost.web.access.tokens import FirstToken, FormTokens
-from gatepost.web.access.users import FOLDER, UsersError, UsersFile, WebUser
+from gatepost.web.access.users import UsersFile, WebUser
 from gatepost.web.audit import Audit
 
 QUERIES = 4
@@ -53,6 +55,7 @@ class Site:
         self.audit = audit
         folder = ensure_private(config.data_dir / FOLDER)
         self.users = UsersFile(config.data_dir)
+        self.api_tokens = TokensFile(config.data_dir)
         self.sessions = Sessions(config.data_dir, config.web.session, time.time)
         self.tokens = FormTokens(load_key(folder))
         self.first = FirstToken()
@@ -73,11 +76,11 @@ class Site:
         """Return whether there are users; those that cannot be read are some."""
         try:
             return bool(self.users.read())
-        except UsersError:
+        except EntriesError:
             return True
 
     def visitor(self, request: Request) -> Visitor | None:
-        """Return the user of a request, None without a login. Raises `UsersError`."""
+        """Return the user of a request, None without a login. Raises `EntriesError`."""
         client = client_of(request, self.config.web)
         users = self.users.read()
         if client.user:

@@ -7,7 +7,7 @@ MOST_QUEUED recipients of the queue are read.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -22,13 +22,16 @@ from gatepost.metrics.report import Report, read_report
 from gatepost.queue.spool import admin
 from gatepost.queue.spool.admin import QueueEntry
 from gatepost.queue.spool.admin import Selection as QueueSelection
+from gatepost.queue.spool.changes import QueueChange
 from gatepost.queue.spool.depth import Depth
 from gatepost.web.ledger import ScopedLedger
 from gatepost.web.scope import Scope
+from gatepost.web.spool import spool_errors
 
 SECONDS = 5.0
 BRIEF = 0.3
 MOST_QUEUED = 20_000
+EVERYTHING = QueueSelection()
 
 
 class Source:
@@ -65,22 +68,30 @@ class Source:
         """A function for addresses: as records have them if `ledger.privacy` hides them."""
         return recorded_form(self._folder, hidden="addresses" in self.config.ledger.privacy)
 
-    def queue(self) -> list[QueueEntry]:
-        """Return the visible recipients of the queue; raises as `admin.entries`."""
-        found = []
-        entries = admin.entries(self.config.data_dir / "spool", QueueSelection(), MOST_QUEUED)
-        for one in islice(entries, MOST_QUEUED):
+    def queue(
+        self, selection: QueueSelection = EVERYTHING, change: QueueChange | None = None
+    ) -> list[QueueEntry]:
+        """Return visible recipients of the queue, with `change` those that it can change.
+
+        Raises `QueueError`.
+        """
+        with spool_errors():
+            entries = admin.entries(self.spool, selection, MOST_QUEUED, change=change)
+            return list(self._visible(islice(entries, MOST_QUEUED)))
+
+    def _visible(self, entries: Iterable[QueueEntry]) -> Iterator[QueueEntry]:
+        for one in entries:
             if self.is_over():
                 raise QueryTimeoutError
             if self.scope.has(one.sender) or self.scope.has(one.recipient):
-                found.append(one)
-        return found
+                yield one
 
     def depth(self) -> Depth | None:
-        """Return the depth of the whole queue, None with a scope; raises as `admin.depth`."""
+        """Return the depth of the whole queue, None with a scope; raises `QueueError`."""
         if not self.scope.is_everything:
             return None
-        return admin.depth(self.config.data_dir / "spool", self.now)
+        with spool_errors():
+            return admin.depth(self.spool, self.now)
 
     def health(self) -> ServerHealth:
         """Return the health of the server; raises OSError."""
@@ -89,6 +100,11 @@ class Source:
     def report(self) -> Report | None:
         """Return the last report of the ledger process, None without one."""
         return read_report(self._folder / "status.json")
+
+    @property
+    def spool(self) -> Path:
+        """The folder of the spool."""
+        return self.config.data_dir / "spool"
 
     @property
     def _folder(self) -> Path:

@@ -3,19 +3,18 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from gatepost.checks.forwarding import forwarded
 from gatepost.checks.learning import Learned, StoredMessage, learn_all
 from gatepost.checks.scratch import scratch
 from gatepost.cli.shared.output import Failure, WrongUsage, print_json, print_line
 from gatepost.cli.shared.queue_changes import Chosen, apply_changes, change, fail_if_none, possible
 from gatepost.cli.shared.queue_options import spool_errors
 from gatepost.config.schema import Config
-from gatepost.delivery.registry import RouteConfigError, make_router
-from gatepost.model.address import Address, AddressError
+from gatepost.delivery.registry import RouteConfigError
+from gatepost.model.address import AddressError
 from gatepost.plugin.methods import Lesson
 from gatepost.queue.spool import admin, changes
-from gatepost.queue.spool.records import encode, recipient_facts
 from gatepost.session.assemble import SetupError
-from gatepost.session.destinations import Destinations
 
 
 def forward(one: Chosen, address: str, *, keep: bool) -> None:
@@ -28,17 +27,13 @@ def forward(one: Chosen, address: str, *, keep: bool) -> None:
 def _recipient(config: Config, address: str) -> str:
     """Return the facts of a recipient in JSON; raises `WrongUsage` and `Failure`."""
     try:
-        parsed = Address.parse(address)
-        router = make_router(config.route, base=config.base, hostname=config.server.hostname)
-        places = Destinations(router, config.recipients.subaddress, 1)
-        recipient = places.make(parsed, {"NOTIFY": "NEVER"}, "", added=True)
+        return forwarded(config, address)
     except AddressError as error:
         raise WrongUsage(f"{address}: {error}") from error
     except RouteConfigError as error:
         raise Failure(*error.problems) from error
     except ValueError as error:
         raise Failure(str(error)) from error
-    return encode(recipient_facts(recipient)).decode()
 
 
 def learn(one: Chosen, kind: Lesson) -> None:

@@ -7,10 +7,10 @@ message that is being delivered may still arrive after it was held or removed.
 
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -29,13 +29,14 @@ PORTION = 2000
 class Selection(msgspec.Struct, frozen=True):
     """The recipients that match all given conditions (None: not given).
 
-    `names` are messages, as numbers or references. In addresses, `*` matches any characters.
-    `sender` is "" for the null reverse-path. `state` is "queued" or "held". `plugin` is the plugin
-    that has put the message into quarantine. It was held at `since` or later, and at `before` or
-    earlier.
+    `names` are messages, as numbers or references, `rows` recipients as "file-row". In addresses,
+    `*` matches any characters. `sender` is "" for the null reverse-path. `state` is "queued" or
+    "held". `plugin` is the plugin that has put the message into quarantine. It was held at `since`
+    or later, and at `before` or earlier.
     """
 
     names: Sequence[str] = ()
+    rows: Sequence[str] | None = None
     destination: str | None = None
     recipient: str | None = None
     sender: str | None = None
@@ -100,6 +101,24 @@ _NAMED = (
 # The columns of `recipient` that files of earlier versions lack.
 _LATER = ("holder", "held")
 _STATES = {"queued": "r.due IS NOT NULL", "held": "r.due IS NULL"}
+
+
+def _pattern(text: str) -> str:
+    for special in "\\%_":
+        text = text.replace(special, "\\" + special)
+    return text.replace("*", "%")
+
+
+# The conditions in SQL by the field of a selection, and what makes the value of its placeholder.
+_CONDITIONS: Mapping[str, tuple[str, Callable[[Any], object]]] = {
+    "destination": ("r.destination = ?", str),
+    "recipient": (r"r.address LIKE ? ESCAPE '\'", _pattern),
+    "sender": (r"m.sender LIKE ? ESCAPE '\'", _pattern),
+    "reason": (r"r.reason LIKE ? ESCAPE '\'", _pattern),
+    "plugin": (r"r.holder != '' AND r.holder LIKE ? ESCAPE '\'", _pattern),
+    "before": ("r.due IS NULL AND coalesce(r.held, m.received) <= ?", float),
+    "since": ("r.held >= ?", float),
+}
 
 
 def entries(
@@ -184,45 +203,36 @@ def _conditions(
     if selection.names:
         messages = as_json(_messages(connection, selection.names, number))
         found.append(("r.message IN (SELECT value FROM json_each(?))", [messages]))
-    if selection.destination is not None:
-        found.append(("r.destination = ?", [selection.destination]))
-    if selection.recipient is not None:
-        found.append((r"r.address LIKE ? ESCAPE '\'", [_pattern(selection.recipient)]))
-    if selection.sender is not None:
-        found.append((r"m.sender LIKE ? ESCAPE '\'", [_pattern(selection.sender)]))
+    if selection.rows is not None:
+        rows = as_json(_numbers(selection.rows, number))
+        found.append(("r.id IN (SELECT value FROM json_each(?))", [rows]))
     if selection.state is not None:
         found.append((_STATES[selection.state], []))
-    if selection.reason is not None:
-        found.append((r"r.reason LIKE ? ESCAPE '\'", [_pattern(selection.reason)]))
-    if selection.plugin is not None:
-        pattern = _pattern(selection.plugin)
-        found.append((r"r.holder != '' AND r.holder LIKE ? ESCAPE '\'", [pattern]))
-    if selection.before is not None:
-        found.append(("r.due IS NULL AND coalesce(r.held, m.received) <= ?", [selection.before]))
-    if selection.since is not None:
-        found.append(("r.held >= ?", [selection.since]))
+    for name, (sql, converted) in _CONDITIONS.items():
+        value = getattr(selection, name)
+        if value is not None:
+            found.append((sql, [converted(value)]))
     where = " AND ".join(sql for sql, _ in found) or "1"
     return where, [value for _, values in found for value in values]
 
 
 def _messages(connection: sqlite3.Connection, names: Sequence[str], number: int) -> list[int]:
     """Return the named messages of a file; a name is a number or a reference."""
-    numbers = {found for name in names if (found := _number(name)) is not None}
-    messages = as_json(message for file, message in numbers if file == number)
+    messages = as_json(_numbers(names, number))
     references = as_json(name for name in names if _number(name) is None)
     return [message for (message,) in connection.execute(_NAMED, (messages, references))]
+
+
+def _numbers(names: Sequence[str], number: int) -> set[int]:
+    """Return the numbers of messages or recipients in a file."""
+    found = {one for name in names if (one := _number(name)) is not None}
+    return {one for file, one in found if file == number}
 
 
 def _number(name: str) -> tuple[int, int] | None:
     file, dash, message = name.partition("-")
     is_number = dash and file.isdecimal() and message.isdecimal()
     return (int(file), int(message)) if is_number else None
-
-
-def _pattern(text: str) -> str:
-    for special in "\\%_":
-        text = text.replace(special, "\\" + special)
-    return text.replace("*", "%")
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 
 from gatepost.disk.durable import ensure_private, replace_file
-from gatepost.web.access.users import FOLDER, WebUser
+from gatepost.web.access.entries import FOLDER
+from gatepost.web.access.users import WebUser
 
 MOST = 1000
 TOKEN_OCTETS = 32

@@ -142,4 +142,11 @@
     waiting = setTimeout(drawAll, 150);
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+
+  // A table with a selection is not loaded again, which would remove the selection.
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.target.querySelector("input:checked")) {
+      event.preventDefault();
+    }
+  });
 })();

@@ -31,7 +31,8 @@ def query(source: Source, filters: Filters) -> Shown:
     records, is_complete = _records(source, filters)
     entries = [entry_of(one.main)._replace(ref=one.ref) for one in stories(records)]
     shown = entries[:ROWS]
-    older = filters.url("/find", before=shown[-1].time) if len(entries) > ROWS else ""
+    before = shown[-1].time if len(entries) > ROWS else 0.0
+    older = filters.url("/find", before=before) if before else ""
     table = Table(
         "messages",
         "Messages",
@@ -40,7 +41,7 @@ def query(source: Source, filters: Filters) -> Shown:
         EMPTY,
         "" if is_complete else STOPPED,
     )
-    return Shown([table], {"older": older})
+    return Shown([table], {"older": older, "next": before})
 
 
 def _records(source: Source, filters: Filters) -> tuple[list[Record], bool]:

@@ -24,7 +24,7 @@ def query(source: Source, _filters: Filters) -> Shown:
     state = health.state
     facts = {
         "health": health,
-        "level": "problem" if health.problems else "warning" if health.warnings else "well",
+        "level": health.level,
         "since": state.since if state else 0.0,
         "version": state.version if state else "",
         "reload": state.reload if state else None,

@@ -46,11 +46,9 @@ class Line(NamedTuple):
 
 def query(source: Source, _filters: Filters, ref: str) -> Shown | None:
     """Return the page of a reference, None if there is no visible record of it."""
-    ledger = source.ledger
-    story = story_of(ref, ledger.find(Key("ref", ref), MOST))
+    story = find_story(source, ref)
     if story is None:
         return None
-    story = complete(ledger, story)
     sentence, style = headline(story)
     parts = [one for one in sections(story, _filters.tz) if one.rows and one.title not in _OWN]
     facts = {
@@ -62,6 +60,12 @@ def query(source: Source, _filters: Filters, ref: str) -> Shown | None:
         "subjects": list(_subjects(story)),
     }
     return Shown([_answers(story)], facts)
+
+
+def find_story(source: Source, ref: str) -> Story | None:
+    """Return the visible records of a reference, None without any; raises `LedgerError`."""
+    story = story_of(ref, source.ledger.find(Key("ref", ref), MOST))
+    return None if story is None else complete(source.ledger, story)
 
 
 def _subjects(story: Story) -> Iterator[tuple[str, str, Kind]]:

@@ -1,10 +1,8 @@
 """The view Queue: what waits, for which next hop, since when, and why."""
 
-import sqlite3
 from collections.abc import Sequence
 
 from gatepost.queue.spool.admin import QueueEntry
-from gatepost.queue.spool.sql.schema import VersionError
 from gatepost.web.filters import Filters
 from gatepost.web.source import MOST_QUEUED, Source
 from gatepost.web.table import Column, Row, Table, Value
@@ -35,16 +33,9 @@ EMPTY = (
 )
 
 
-class QueueError(Exception):
-    """The queue cannot be read; the message has the reason."""
-
-
 def query(source: Source, filters: Filters) -> Shown:
     """Return the next hops and the recipients; raises `QueueError`."""
-    try:
-        entries, depth = source.queue(), source.depth()
-    except (sqlite3.Error, OSError, VersionError) as error:
-        raise QueueError(f"the spool cannot be read: {error}") from error
+    entries, depth = source.queue(), source.depth()
     hops = {name: _hop(name, found, source.now) for name, found in _by_hop(entries).items()}
     if depth is not None and len(entries) == MOST_QUEUED:  # the counts of all are known
         for one in depth.destinations:
@@ -90,14 +81,15 @@ def _count(row: Sequence[Value]) -> int:
 
 
 def _recipients(entries: Sequence[QueueEntry], filters: Filters) -> Table:
-    chosen = [one for one in entries if _matches(one, filters)]
+    chosen = [one for one in entries if matches(one, filters)]
     rows = [Row(_values(one), f"/message/{one.ref}") for one in chosen[:ROWS]]
     more = len(chosen) - len(rows)
     note = f"{more:,} more are not shown." if more > 0 else ""
     return Table("recipients", "Recipients", RECIPIENTS, rows, EMPTY, note)
 
 
-def _matches(one: QueueEntry, filters: Filters) -> bool:
+def matches(one: QueueEntry, filters: Filters) -> bool:
+    """Return whether the sender and the recipient have the texts of filters."""
     pairs = ((filters.sender, one.sender), (filters.to, one.recipient))
     return all(text.lower() in value.lower() for text, value in pairs if text)
 

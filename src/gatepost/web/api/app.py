@@ -1,0 +1,141 @@
+"""The application of the API: tokens, parameters, results and errors.
+
+Security: only a token in the header field Authorization counts, never a cookie, so that no page of
+another site can use the login of a browser. Every operation needs one; the OpenAPI document has
+nothing about this server and needs none.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gatepost.log.logger import get_logger
+from gatepost.web.access.api_tokens import ApiToken, bearer
+from gatepost.web.access.client import client_of
+from gatepost.web.access.entries import EntriesError
+from gatepost.web.api.openapi import PROBLEM, ProblemDetails, document
+from gatepost.web.api.operations import OPERATIONS, Call, Operation
+from gatepost.web.api.parameters import QueueRequest, checked
+from gatepost.web.api.results import ChangedData
+from gatepost.web.asking import Problem, ask
+from gatepost.web.changes import ACTIONS, ChangeError, changed_text
+from gatepost.web.filters import FilterError, parse_filters
+from gatepost.web.site import Site
+from gatepost.web.source import Source
+
+JSON = "application/json"
+_NO_TOKEN = "Send a valid token: Authorization: Bearer TOKEN"  # noqa: S105 - no token
+
+_log = get_logger("gatepost.web")
+
+
+def make_api(site: Site) -> Starlette:
+    """Return the application of the API of a site."""
+    described = msgspec.json.encode(document())
+
+    async def describe(_request: Request) -> Response:
+        return Response(described, media_type=JSON)
+
+    return Starlette(
+        routes=[
+            Route("/openapi.json", describe),
+            *(Route(one.path, _endpoint(site, one), methods=[one.method]) for one in OPERATIONS),
+        ],
+        exception_handlers={
+            HTTPException: _http_error,
+            FilterError: _wrong_request,
+            ChangeError: _wrong_request,
+            msgspec.MsgspecError: _wrong_request,
+            EntriesError: _tokens_error,
+            500: _failed,
+        },
+    )
+
+
+def _endpoint(site: Site, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        token = site.api_tokens.find(bearer(request), time.time())
+        if token is None:
+            return problem(401, _NO_TOKEN, {"WWW-Authenticate": "Bearer"})
+        refusal = _refusal(operation, token)
+        if refusal:
+            return problem(403, refusal)
+        return await _answer(site, operation, token, request)
+
+    return endpoint
+
+
+def _refusal(operation: Operation, token: ApiToken) -> str:
+    """Return why a token may not use an operation, "" if it may."""
+    if operation.role == "admin" and token.role != "admin":
+        return "The token needs the role admin."
+    if not operation.is_scoped and not token.scope.is_everything:
+        return "The token must not be limited to some domains."
+    return ""
+
+
+async def _answer(site: Site, operation: Operation, token: ApiToken, request: Request) -> Response:
+    source = Source(site.config, token.scope)
+    values = checked(request.query_params.multi_items(), operation.parameters)
+    call = Call(
+        source,
+        parse_filters(values, source.now),
+        values,
+        request.path_params,
+        f"token {token.name}",
+        await _body(operation, request),
+    )
+    found: Any | Problem = await ask(site, partial(operation.run, call))
+    if isinstance(found, Problem):
+        return problem(found.status, found.text)
+    if isinstance(found, ChangedData):
+        client = client_of(request, site.config.web).address
+        what = changed_text(ACTIONS[operation.name], found.recipients, call.body.messages)
+        site.audit.record("mail changed", call.author, client, what)
+    return Response(msgspec.json.encode(found), media_type=JSON)
+
+
+async def _body(operation: Operation, request: Request) -> QueueRequest | None:
+    """Return the body of a request; raises HTTPException and `msgspec.MsgspecError`."""
+    if operation.body is None:
+        return None
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != JSON:
+        raise HTTPException(415, f"Send {JSON}")
+    try:
+        return msgspec.json.decode(await request.body(), type=operation.body)
+    except UnicodeDecodeError as error:
+        raise HTTPException(400, "expected UTF-8") from error
+
+
+def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+    """Return an error (RFC 9457)."""
+    found = ProblemDetails(HTTPStatus(status).phrase, status, detail)
+    return Response(msgspec.json.encode(found), status, headers, PROBLEM)
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return problem(error.status_code, error.detail.strip(), dict(error.headers or {}))
+
+
+async def _wrong_request(_request: Request, error: Exception) -> Response:
+    return problem(400, str(error))
+
+
+async def _tokens_error(_request: Request, error: Exception) -> Response:
+    _log.error("tokens not readable", problem=str(error))
+    return problem(503, "The tokens cannot be read. The log of the server has the reason.")
+
+
+async def _failed(_request: Request, _error: Exception) -> Response:
+    return problem(500, "An internal error. The log of the server has its cause.")

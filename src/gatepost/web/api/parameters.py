@@ -1,0 +1,91 @@
+"""The parameters of queries, and the bodies of changes.
+
+Trusts nothing: an unknown parameter, one that occurs twice and a wrong value are errors
+(`FilterError`) with the name and what was expected.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+
+from gatepost.web.changes import LONGEST_NAME, MOST_NAMES
+from gatepost.web.filters import MAX_TEXT, PERIODS, RESULTS, FilterError
+
+LIMIT, MOST = 100, 1000
+Name = Annotated[str, msgspec.Meta(max_length=LONGEST_NAME)]
+
+
+class QueueRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Messages of the queue: their numbers, such as "1-17", or references."""
+
+    messages: Annotated[Sequence[Name], msgspec.Meta(min_length=1, max_length=MOST_NAMES)]
+
+
+class ForwardRequest(QueueRequest, frozen=True):
+    """Messages of the queue, and the address to which they are sent."""
+
+    address: Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
+
+
+class Parameter(NamedTuple):
+    """A parameter of a query: its meaning, and its values as JSON Schema."""
+
+    about: str
+    schema: Mapping[str, Any]
+
+
+def _text(about: str) -> Parameter:
+    return Parameter(about, {"type": "string", "maxLength": MAX_TEXT})
+
+
+PARAMETERS: Mapping[str, Parameter] = {
+    "period": Parameter(
+        "A period that ends now. Default: 24h, or all with q.",
+        {"type": "string", "enum": list(PERIODS)},
+    ),
+    "since": _text("The start, such as 2026-11-29T14:00, instead of period."),
+    "until": _text("The end."),
+    "zone": _text('The zone of since and until: "local", "UTC" or such as "Europe/Berlin".'),
+    "q": _text("A reference, an address, a domain, an IP address, a network or a Message-ID."),
+    "sender": _text("The sender: an address or a domain."),
+    "to": _text("The recipient: an address or a domain."),
+    "ip": _text("The client: an IP address or a network."),
+    "domain": _text("The domain of the sender or of a recipient."),
+    "reason": _text("The reason of the decision."),
+    "plugin": _text("The plugin that decided."),
+    "result": Parameter("The result.", {"type": "string", "enum": list(RESULTS)}),
+    "before": Parameter(
+        "Only what is older than this time, in seconds since 1970: next of the page before.",
+        {"type": "number", "minimum": 0, "exclusiveMaximum": 4_102_444_800},
+    ),
+    "limit": Parameter(
+        f"The number of records. Default: {LIMIT}.",
+        {"type": "integer", "minimum": 1, "maximum": MOST},
+    ),
+}
+PERIOD = ("period", "since", "until", "zone")
+FILTERS = (*PERIOD, "sender", "to", "ip", "domain", "reason", "plugin", "result", "before")
+
+
+def checked(given: Sequence[tuple[str, str]], known: Sequence[str]) -> dict[str, str]:
+    """Return the parameters of a query by name; raises `FilterError`."""
+    values: dict[str, str] = {}
+    for name, value in given:
+        if name not in known:
+            expected = f"one of {', '.join(known)}" if known else "none"
+            raise FilterError(f"unknown parameter {name[:64]!r}: expected {expected}")
+        if name in values:
+            raise FilterError(f"{name}: expected one value")
+        values[name] = value
+    return values
+
+
+def limit_of(values: Mapping[str, str]) -> int:
+    """Return the number of records to return; raises `FilterError`."""
+    text = values.get("limit", str(LIMIT))
+    if text.isascii() and text.isdigit() and len(text) < len(str(MOST)) + 1:
+        found = int(text)
+        if 1 <= found <= MOST:
+            return found
+    raise FilterError(f"limit: expected a number from 1 to {MOST}")

@@ -1,0 +1,78 @@
+"""The results of operations. The OpenAPI document is made from these structs."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from gatepost.ledger.records import Record
+from gatepost.web.table import Kind, Table
+
+
+class RecordsPage(msgspec.Struct, frozen=True):
+    """Records, the newest first. `next` is `before` of the next page, null on the last page."""
+
+    records: Sequence[Record]
+    next: float | None = None
+
+
+class ColumnInfo(msgspec.Struct, frozen=True):
+    """A column: its name in the rows, its title, and the kind of its values."""
+
+    name: str
+    title: str
+    kind: Kind
+
+
+class TableData(msgspec.Struct, frozen=True):
+    """A table. Times are in seconds since 1970; 0 is none. `note` names what is left out."""
+
+    title: str
+    columns: Sequence[ColumnInfo]
+    rows: Sequence[Mapping[str, str | int | float]]
+    note: str = ""
+
+
+class ViewData(msgspec.Struct, frozen=True):
+    """The tables of a view. `next` is `before` of the next page, null on the last page."""
+
+    tables: Mapping[str, TableData]
+    next: float | None = None
+
+
+class HealthData(msgspec.Struct, frozen=True):
+    """The state of the server: "well", "warning" or "problem", with the reasons and tables."""
+
+    level: str
+    problems: Sequence[str]
+    warnings: Sequence[str]
+    tables: Mapping[str, TableData]
+
+
+class MessageData(msgspec.Struct, frozen=True):
+    """A message or a connection: what happened in one sentence, the explanation, the records."""
+
+    ref: str
+    headline: str
+    explanation: Sequence[str]
+    records: Sequence[Record]
+
+
+class ChangedData(msgspec.Struct, frozen=True):
+    """The number of recipients that were changed."""
+
+    recipients: int
+
+
+def data_of(tables: Sequence[Table]) -> dict[str, TableData]:
+    """Return tables by name."""
+    return {one.name: _table(one) for one in tables}
+
+
+def _table(table: Table) -> TableData:
+    names = [one.name for one in table.columns]
+    return TableData(
+        table.title,
+        [ColumnInfo(*one) for one in table.columns],
+        [dict(zip(names, row.values, strict=True)) for row in table.rows],
+        table.note,
+    )
