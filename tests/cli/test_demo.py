@@ -137,6 +137,7 @@ def test_the_folder_is_that_of_init_with_another_domain(demo, tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(demo, "run", lambda config, file: None)
     monkeypatch.setattr(demo, "configure_log", lambda log: None)
+    monkeypatch.setattr(demo, "probe", lambda address: None)  # another server may use the port
     assert demo.main() == 0
     for name, text in starter("demo.example").items():
         assert (tmp_path / "demo" / name).read_text() == text

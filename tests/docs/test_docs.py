@@ -380,12 +380,12 @@ def test_every_limit_is_in_the_table():
 
 # Events of processes that the supervisor starts, and of the dashboard, are logged in one place.
 OF_PROCESSES = re.compile(r'\bCode\(\s*"[\w.]+",\s*"([^"]+)",\s*"([^"]+)",\s*"([^"]+)"')
-OF_DASHBOARD = re.compile(r'\baudit\.record\("([^"]+)"')
+OF_DASHBOARD = re.compile(r'\baudit\.record\("([^"]+)"|TrapState\.\w+: "(dashboard [^"]+)"')
 
 
 def _logged_in(text):
     yield from LOGGED.findall(text)
-    yield from OF_DASHBOARD.findall(text)
+    yield from ("".join(names) for names in OF_DASHBOARD.findall(text))
     for events in OF_PROCESSES.findall(text):
         yield from events
 

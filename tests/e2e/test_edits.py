@@ -23,6 +23,12 @@ EDITED = b"Subject: [EXT] =?utf-8?b?R3LDvMOfZQ==?=\nX-Folded: a\n\tb\nX-Last: 1\
 LARGE = b"".join(b"%07d\n" % number for number in range(200_000))
 
 
+def warnings(log):
+    """Return the warnings in a log of Postfix, without those about the clock of the machine."""
+    lines = [one for one in log.splitlines() if "warning" in one]
+    return [one for one in lines if "clock" not in one and "time stamps" not in one]
+
+
 @pytest.mark.parametrize("mode", ["direct", "queue"])
 def test_postfix_gets_the_edited_message(tmp_path, mode):
     if reason := postfix.why_not():
@@ -41,4 +47,4 @@ def test_postfix_gets_the_edited_message(tmp_path, mode):
                 assert client.reply()[:3] == "250"
             (message,) = eventually(lambda to=address: mail.mails(to))
             assert message.endswith(b"+0000\n" + EDITED + body)
-        assert "warning" not in mail.log()
+        assert not warnings(mail.log())

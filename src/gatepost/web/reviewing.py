@@ -35,6 +35,11 @@ from gatepost.web.views.view import Shown, View
 
 VIEW = View("trap", PATH, "Trap", "", lambda _s, _f: Shown([]), is_scoped=False)
 DENIED = "Only administrators without a limit to some domains change traps."
+EVENTS = {
+    TrapState.ARMED: "dashboard trap armed",
+    TrapState.SHADOW: "dashboard trap shadow",
+    TrapState.RETIRED: "dashboard trap retired",
+}
 BUSY = "Too many queries are running, or one took too long. The trap is not changed."
 
 
@@ -76,8 +81,9 @@ async def _change(site: Site, request: Request, visitor: Visitor) -> Response:
         return render(VIEW, visitor, Filters(), error.problem)
     except (BusyError, QueryTimeoutError):
         return render(VIEW, visitor, Filters(), Problem(503, BUSY))
-    event = f"dashboard trap {changed.state}"
-    site.audit.record(event, visitor.user.name, visitor.client.address, changed.entry)
+    site.audit.record(
+        EVENTS[TrapState(changed.state)], visitor.user.name, visitor.client.address, changed.entry
+    )
     return RedirectResponse(page_of(changed.entry), 303)
 
 
