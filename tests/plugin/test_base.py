@@ -39,6 +39,10 @@ def test_the_log_of_a_transaction_has_its_reference_and_client(caplog, monkeypat
     assert sender.endswith(".1 peer=192.0.2.1:50000 sender=a@client.example")
 
 
+def test_a_plugin_asks_no_service_by_default():
+    assert Logs().probes() == {}
+
+
 def test_a_plugin_created_in_code_has_its_name_in_the_log():
     class Speaks(Plugin):
         def on_connect(self, session):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gatepost import Plugin, Reaction, defer, deny, field
+from gatepost import Plugin, Reaction, defer, deny, field, hold
 from gatepost.plugin.options.about import about_options
 from gatepost.plugin.options.reader import OptionsError
 from gatepost.plugin.options.words import shown_default
@@ -48,6 +48,7 @@ def test_a_reaction_decides_with_the_class_of_its_code():
         "no", enhanced="5.7.23", reason="spf"
     )
     assert Reaction("defer").decide("no", enhanced="5.7.23") == defer("no", enhanced="4.7.23")
+    assert Reaction("hold").decide("no", reason="spf") == hold("spf")
     assert Reaction("none").decide("no") is None
     assert Reaction(2.5).decide("no") is None
 

@@ -96,3 +96,16 @@ def test_an_entry_with_a_colon_is_a_table_only_among_recipients():
     lists = find_lists(made)
     assert [len(one.current) for one in lists.known] == [1]
     assert [one.has_client("fd00::1") for one in lists.trusted] == [True]
+
+
+@pytest.mark.parametrize(
+    ("known", "plugins", "expected"),
+    [
+        ([], [], False),
+        (["a@example.com"], [], True),
+        ([], [plugin(on_lookup=lambda *_: None)], True),
+    ],
+)
+def test_a_list_or_a_plugin_has_the_recipients_that_exist(known, plugins, expected):
+    made = config(recipients={"known": known})
+    assert make_setup(made, find_lists(made), plugins).has_directory is expected

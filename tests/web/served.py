@@ -29,6 +29,7 @@ LOOPBACK = ("127.0.0.1", 0)
 NO_CHECK = ssl._create_unverified_context()
 VIEWS = (
     "/find",
+    "/now",
     "/outcomes",
     "/reasons",
     "/traps",

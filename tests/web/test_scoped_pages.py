@@ -56,6 +56,7 @@ def browser(tmp_path_factory):
 def urls():
     tables = {
         "/find": ["messages"],
+        "/now": ["sessions"],
         "/outcomes": ["outcomes"],
         "/reasons": ["reason", "shadow_reason"],
         "/traps": ["traps", "networks", "hits"],

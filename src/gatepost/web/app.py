@@ -23,6 +23,7 @@ from gatepost.web.access.forms import read_form
 from gatepost.web.api.app import make_api
 from gatepost.web.api.openapi import BASE
 from gatepost.web.changing import change_queue
+from gatepost.web.ending import end_session
 from gatepost.web.guard import Guard
 from gatepost.web.pages import page
 from gatepost.web.registry import VIEWS
@@ -30,6 +31,7 @@ from gatepost.web.reviewing import trap_page
 from gatepost.web.showing import show, show_message
 from gatepost.web.site import Site, Visitor
 from gatepost.web.status import StatusPage
+from gatepost.web.views.now import END_PATH
 from gatepost.web.views.review import PATH
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -50,6 +52,7 @@ def make_app(site: Site) -> ASGIApp:
                 *views,
                 Route("/message/{ref}", _for_users(site, show_message)),
                 Route(PATH, _for_users(site, trap_page), methods=["GET", "POST"]),
+                Route(END_PATH, _for_users(site, end_session), methods=["GET", "POST"]),
                 Route("/queue/change", _for_users(site, change_queue), methods=["POST"]),
                 Route("/login", _login(site), methods=["GET", "POST"]),
                 Route("/logout", _for_users(site, _log_out), methods=["POST"]),

@@ -9,11 +9,22 @@ from gatepost.checks.known import KnownError
 from gatepost.ledger.store import LedgerError, QueryTimeoutError
 from gatepost.ledger.words.search import SearchError
 from gatepost.lists.reloadable import ListError
+from gatepost.process.live import NotRunningError
+from gatepost.server.control_socket import RequestError
 from gatepost.web.site import BusyError, Site
 from gatepost.web.source import SECONDS
 from gatepost.web.spool import QueueError
 
 T = TypeVar("T")
+_UNAVAILABLE = (
+    LedgerError,
+    QueueError,
+    ListError,
+    KnownError,
+    NotRunningError,
+    RequestError,
+    OSError,
+)
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -29,7 +40,7 @@ async def ask(site: Site, query: Callable[[], T | None]) -> T | Problem:
         found = await site.run(query)
     except SearchError as error:
         return Problem(400, str(error))
-    except (LedgerError, QueueError, ListError, KnownError, OSError) as error:
+    except _UNAVAILABLE as error:
         return Problem(503, str(error))
     except QueryTimeoutError:
         return Problem(
