@@ -51,7 +51,7 @@ _HEADLINES = {
     "deferred": "The message was deferred: the client was asked to try again later.",
     "abandoned": "The client ended the transaction before it had sent a message.",
 }
-_HELD = "The message was accepted and held in the queue: it was not delivered."
+_HELD = "The message was accepted and held in the queue."
 _QUARANTINED = "quarantined"
 _NO_RECIPIENT = "No recipient was accepted, so the client sent no message."
 _OF_TRAPS = frozenset({"trap", "trap-recipient"})
