@@ -109,7 +109,7 @@ def test_a_malformed_reference_is_an_error(dashboard, ref):
     assert dashboard.logged_in(role="admin").get(f"/now/end?ref={ref}").status == 400
 
 
-def test_without_a_server_the_page_says_so(dashboard):
+def test_without_a_server_the_page_names_the_reason(dashboard):
     admin = dashboard.logged_in(role="admin")
     assert "The server is not running" in admin.get("/now").text
     page = admin.get("/now/end?ref=a-1")

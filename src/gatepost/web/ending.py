@@ -23,7 +23,7 @@ from gatepost.web.views.view import Shown, View
 
 VIEW = View("end", END_PATH, "End a session", "", lambda _s, _f: Shown([]), is_scoped=False)
 DENIED = "Only administrators without a limit to some domains end sessions."
-# What a page says about a reference, by the answer of the server.
+# The result on the page, by the answer of the server.
 OUTCOMES = {
     "ended": "The session was ended. The client got 421.",
     "delivering": "The session was not ended: its message is being delivered.",
