@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from gatepost import Decision, Plugin, Reaction, Recipient, Session, Transaction, Verdict
+from gatepost import Decision, Plugin, Reaction, Recipient, Session, Transaction
 from gatepost.plugins._addresses import IpAddress, is_internal, parse_address
+from gatepost.plugins._strictest import strictest
 
 
 def outside_address(session: Session) -> IpAddress | None:
@@ -31,9 +32,6 @@ def outside_address(session: Session) -> IpAddress | None:
 def _outside(host: str) -> IpAddress | None:
     address = parse_address(host)
     return None if address is None or is_internal(address) else address
-
-
-_STRENGTHS = {Verdict.HOLD: 1, Verdict.DEFER: 2, Verdict.DENY: 3}
 
 
 class Finding(NamedTuple):
@@ -55,8 +53,8 @@ class Finding(NamedTuple):
 
 def decide(findings: Sequence[Finding], options: Any) -> Decision | None:
     """Return the first refusal, or else the first deferral, or else the first that holds."""
-    decisions = [one for one in (finding.decide(options) for finding in findings) if one]
-    return max(decisions, key=lambda one: _STRENGTHS[one.verdict], default=None)
+    found = strictest((one.reaction(options), one) for one in findings)
+    return None if found is None else found[1].decide(options)
 
 
 def points(findings: Sequence[Finding], options: Any) -> float:

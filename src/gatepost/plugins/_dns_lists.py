@@ -29,6 +29,7 @@ from gatepost import (
     together,
 )
 from gatepost.plugins._addresses import INTERNAL
+from gatepost.plugins._strictest import STRICTEST_FIRST, strictest
 from gatepost.plugins._zones import ListPlugin, Zone, ZoneOptions
 
 MAX_TEXT = 200
@@ -238,9 +239,6 @@ def _is_listed(answer: object) -> bool:
     return bool(answer) and not isinstance(answer, Exception)
 
 
-_STRONGEST_FIRST = ("deny", "defer", "hold")
-
-
 def worst_of_lists(listings: Iterable[Listing]) -> list[Listing]:
     """Return one entry for each list that has some: a list counts once."""
     worst: dict[str, Listing] = {}
@@ -253,7 +251,7 @@ def worst_of_lists(listings: Iterable[Listing]) -> list[Listing]:
 
 def _weight(listing: Listing) -> tuple[list[bool], float]:
     words = [one.word for one in listing.reactions]
-    return [word in words for word in _STRONGEST_FIRST], listing.score
+    return [word in words for word in STRICTEST_FIRST], listing.score
 
 
 def strongest(listings: Iterable[Listing], threshold: float) -> tuple[Reaction, Listing] | None:
@@ -262,10 +260,9 @@ def strongest(listings: Iterable[Listing], threshold: float) -> tuple[Reaction, 
     "deny" is stronger than "defer", and that than "hold". With a threshold, as many points refuse.
     """
     found = [(one, listing) for listing in worst_of_lists(listings) for one in listing.reactions]
-    for word in _STRONGEST_FIRST:
-        for one, listing in found:
-            if one.word == word:
-                return one, listing
+    deciding = strictest(found)
+    if deciding is not None:
+        return deciding
     if found and 0 < threshold <= sum(one.score for one, _ in found):
         return Reaction("deny"), max(found, key=lambda pair: pair[0].score)[1]
     return None

@@ -26,6 +26,7 @@ from gatepost.plugins import _archives, _file_types, _mime_readers, _rar
 from gatepost.plugins._attachments import Finding, Inspection, Policy
 from gatepost.plugins._file_names import AFTER_DOCUMENTS, FORBIDDEN
 from gatepost.plugins._mime import Limits
+from gatepost.plugins._strictest import strictest
 from gatepost.plugins._unpacking import Budget
 
 NAME = "attachments"
@@ -195,12 +196,11 @@ class Attachments(Plugin):
         return decision
 
     def _strictest(self, findings: list[Finding]) -> Decision | None:
-        for word in ("deny", "defer", "hold"):
-            for one in findings:
-                reaction = self._reaction(one)
-                if reaction.word == word:
-                    return reaction.decide(self._text(one), reason=one.kind.replace("_", "-"))
-        return None
+        found = strictest((self._reaction(one), one) for one in findings)
+        if found is None:
+            return None
+        reaction, finding = found
+        return reaction.decide(self._text(finding), reason=finding.kind.replace("_", "-"))
 
     def _text(self, finding: Finding) -> str:
         reason = REASONS[finding.kind].replace("{detail}", finding.detail)

@@ -8,6 +8,7 @@ this plugin.
 from gatepost import Decision, MessageTransaction, Plugin, Reaction, Size, blocking
 from gatepost.plugins._mime import Limits, read
 from gatepost.plugins._mime_defects import DEFECTS, check_body, header_defects
+from gatepost.plugins._strictest import strictest
 
 NAME = "mime"
 # The option for each limit of the structure, and its description.
@@ -119,13 +120,12 @@ class Mime(Plugin):
         return reaction
 
     def _decide(self, found: dict[str, str]) -> Decision | None:
-        for word in ("deny", "defer", "hold"):
-            for name, description in found.items():
-                reaction = self._reaction(name)
-                if reaction.word == word:
-                    text = self.options.text.replace("{defect}", description)
-                    return reaction.decide(text, enhanced="5.6.0", reason=name.replace("_", "-"))
-        return None
+        worst = strictest((self._reaction(name), name) for name in found)
+        if worst is None:
+            return None
+        reaction, name = worst
+        text = self.options.text.replace("{defect}", found[name])
+        return reaction.decide(text, enhanced="5.6.0", reason=name.replace("_", "-"))
 
 
 def defects_of(content: bytes, limits: Limits) -> dict[str, str]:
