@@ -82,6 +82,11 @@ class LiveSession(msgspec.Struct, frozen=True, omit_defaults=True):
     plugin: str = ""
     waiting: float = 0.0
 
+    @property
+    def path(self) -> str:
+        """The sender as tables show it: "<>" for a null reverse-path, "" without a transaction."""
+        return "" if self.sender is None else self.sender or "<>"
+
 
 class Filter(msgspec.Struct, frozen=True):
     """All conditions apply: the network of the client, the listener, the plugin, the age."""

@@ -33,10 +33,6 @@ def _waits_for(one: LiveSession) -> str:
     return f"{one.plugin} {short(one.waiting)}" if one.plugin else ""
 
 
-def _sender(one: LiveSession) -> str:
-    return "" if one.sender is None else one.sender or "<>"
-
-
 def _recipients(one: LiveSession) -> str:
     return str(one.recipients) if one.transaction else ""
 
@@ -51,7 +47,7 @@ COLUMNS: Sequence[Column] = (
     _text("name", lambda one: one.name),
     _text("helo", lambda one: one.helo),
     _text("user", lambda one: one.user),
-    _text("sender", _sender),
+    _text("sender", lambda one: one.path),
     Column("rcpts", _recipients, lambda one: one.recipients),
     Column("messages", lambda one: str(one.messages), lambda one: one.messages),
     Column("received", lambda one: octets(one.received), lambda one: one.received),

@@ -74,8 +74,7 @@ def _host(client: str) -> str:
 
 def _values(one: LiveSession) -> tuple[Value, ...]:
     client = _host(one.client)
-    sender = "" if one.sender is None else one.sender or "<>"
     return (
         *(one.ref, one.age, one.idle, one.step, one.plugin, one.waiting, client, one.helo),
-        *(one.user, sender, one.recipients, one.messages, one.received, one.listener, one.tls),
+        *(one.user, one.path, one.recipients, one.messages, one.received, one.listener, one.tls),
     )
