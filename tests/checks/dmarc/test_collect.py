@@ -39,7 +39,13 @@ def test_the_rows_are_limited_and_the_others_counted():
 
 @pytest.mark.parametrize(
     ("until", "lengths"),
-    [(DAY, [DAY]), (DAY + 3600, [DAY + 3600]), (2.5 * DAY, [DAY, DAY, DAY // 2]), (0, [])],
+    [
+        (DAY, [DAY]),
+        (DAY + 3600, [DAY + 3600]),
+        (2.5 * DAY, [DAY, DAY, DAY // 2]),
+        (0.2, [1]),
+        (0, []),
+    ],
 )
 def test_a_period_is_a_day_and_the_last_can_differ(until, lengths):
     assert [end - start for start, end in periods(0, until)] == lengths

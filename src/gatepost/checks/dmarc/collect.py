@@ -4,6 +4,7 @@ Limits: one period of at most a day is in memory, with at most MAX_ROWS differen
 domains. Messages that would need another row are counted in `omitted`.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
@@ -61,8 +62,11 @@ class Period(msgspec.Struct):
 
 
 def periods(since: float, until: float) -> Iterator[tuple[int, int]]:
-    """Yield the start and the end of each day from `since`; the last one can be shorter."""
-    start, end = int(since), int(until)
+    """Yield the start and the end of each day from `since`; the last one can be shorter.
+
+    Both are whole seconds, so that reports are; the second of `until` belongs to the last day.
+    """
+    start, end = int(since), math.ceil(until)
     while start < end:
         stop = end if end - start <= _LONGEST_DAY else start + DAY
         yield start, stop
