@@ -9,10 +9,13 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from gatepost.checks import commands
 from gatepost.checks.trial.envelope import Envelope
 from gatepost.checks.trial.result import Trial, TrialOpinion, TrialResult, TrialStep
-from gatepost.config.schema import Config
+from gatepost.config.schema import Config, LedgerConfig
+from gatepost.ledger.records import Record
 from gatepost.model.address import Address
 from gatepost.model.decision import Verdict
 from gatepost.model.edits import Edit
@@ -194,10 +197,16 @@ def _now() -> VirtualClock:
     return VirtualClock(datetime.now(UTC))
 
 
-async def run(config: Config, envelope: Envelope, content: bytes) -> Trial:
-    """Run the transaction; raises `SetupError` or `PluginError` if the server could not start."""
+async def run(
+    config: Config, envelope: Envelope, content: bytes, keep: Callable[[Record], None] | None = None
+) -> Trial:
+    """Run the transaction; raises `SetupError` or `PluginError` if the server could not start.
+
+    `keep` takes the records that the ledger would get, with all addresses in full.
+    """
+    config = msgspec.structs.replace(config, ledger=LedgerConfig())
     recorder, clock = TrialRecorder(tls=envelope.tls, name=envelope.name), _now()
-    async with MemoryServer(config=config, clock=clock, recorder=recorder) as server:
+    async with MemoryServer(config=config, clock=clock, recorder=recorder, records=keep) as server:
         peer = (envelope.ip, _CLIENT_PORT)
         client = server.connect(peer, envelope.protocol, envelope.listen)
         recipients = await _Dialogue(client, recorder).run(envelope, content)
