@@ -1,4 +1,4 @@
-"""What differs between two trials of one message.
+"""The comparison of two trials of one message.
 
 Steps are compared by their hook and argument. References in replies and the time that plugins took
 differ in each trial, so they are left out.

@@ -8,19 +8,31 @@ from typing import Any, NamedTuple
 from gatepost.ledger.words.explain import explain, headline
 from gatepost.ledger.words.fitting import plain
 from gatepost.web.access.users import Role
-from gatepost.web.api.parameters import FILTERS, PERIOD, ForwardRequest, QueueRequest, limit_of
+from gatepost.web.api.parameters import (
+    FILTERS,
+    PERIOD,
+    ForwardRequest,
+    QueueRequest,
+    TryRequest,
+    limit_of,
+)
 from gatepost.web.api.results import (
     ChangedData,
     HealthData,
     MessageData,
     RecordsPage,
+    TrialData,
     ViewData,
     data_of,
+    trial_data,
 )
+from gatepost.web.asking import Problem
 from gatepost.web.changes import ACTIONS, Action, perform
 from gatepost.web.filters import Filters
 from gatepost.web.source import Source
+from gatepost.web.trials import BusyTrialsError, Trials, TryError
 from gatepost.web.views import find, health, message, outcomes, quarantine, queue, reasons, traps
+from gatepost.web.views.try_form import PATH as TRY_PATH
 from gatepost.web.views.view import Shown
 
 Query = Callable[[Source, Filters], Shown]
@@ -29,19 +41,23 @@ Query = Callable[[Source, Filters], Shown]
 class Call(NamedTuple):
     """The input of an operation: `values` are the parameters, `path` those of the path.
 
-    `body` is the body of the request, `author` the name of the token for records.
+    `body` is the body of the request, `author` the name of the token for records, `trials` those of
+    the dashboard.
     """
 
     source: Source
     filters: Filters
     values: Mapping[str, str]
     path: Mapping[str, Any]
+    trials: Trials
     author: str = ""
     body: Any = None
 
 
 class Operation(NamedTuple):
     """An operation. `run` is called in a thread; None is a reference without a record.
+
+    If it `waits`, `run` is called in the event loop, and its result is awaited.
 
     `role` is what a token needs. If it is not `is_scoped`, it is for tokens without domains.
     """
@@ -52,10 +68,11 @@ class Operation(NamedTuple):
     run: Callable[[Call], Any]
     result: Any
     parameters: Sequence[str] = ()
-    body: type[QueueRequest] | None = None
+    body: type[QueueRequest | TryRequest] | None = None
     method: str = "GET"
     role: Role = "viewer"
     is_scoped: bool = True
+    waits: bool = False
 
     @property
     def path_parameters(self) -> list[str]:
@@ -112,6 +129,18 @@ def _of_action(action: Action) -> Operation:
     )
 
 
+async def _try(call: Call) -> TrialData | Problem:
+    try:
+        tried = await call.trials.run(
+            call.source.config, call.body, call.body.compare, call.body.message
+        )
+    except TryError as error:
+        return Problem(400, str(error))
+    except BusyTrialsError as error:
+        return Problem(503, str(error))
+    return trial_data(tried)
+
+
 OPERATIONS = (
     _of_view(
         "messages",
@@ -154,4 +183,16 @@ OPERATIONS = (
         is_scoped=False,
     ),
     *map(_of_action, ACTIONS.values()),
+    Operation(
+        "try",
+        TRY_PATH,
+        "What would happen to a message now, and with the configuration in another file.",
+        _try,
+        TrialData,
+        body=TryRequest,
+        method="POST",
+        role="admin",
+        is_scoped=False,
+        waits=True,
+    ),
 )
