@@ -5,8 +5,8 @@ import base64
 import html
 import json
 import re
-import threading
 import urllib.parse
+from types import SimpleNamespace
 
 import pytest
 from tests.process.supervised import eventually
@@ -18,10 +18,20 @@ from gatepost.checks.trial.envelope import Given
 from gatepost.config.load import config_from_dict, load_config
 from gatepost.ledger.records import Client as RecordedClient
 from gatepost.ledger.records import RecipientRecord
-from gatepost.web import configurations, trials
+from gatepost.web import configurations, trials, trying
+from gatepost.web.access.client import Client as BrowserClient
 from gatepost.web.access.multipart import MOST_PARTS
+from gatepost.web.access.users import WebUser
+from gatepost.web.api.operations import OPERATIONS, Call
+from gatepost.web.api.parameters import TryRequest
+from gatepost.web.asking import Problem
+from gatepost.web.filters import Filters
 from gatepost.web.guard import BODY
+from gatepost.web.scope import Scope
+from gatepost.web.site import Visitor
+from gatepost.web.source import Source
 from gatepost.web.trials import BusyTrialsError, Trials
+from gatepost.web.views.try_form import TryForm
 
 TABLES = """
 [[listen]]
@@ -420,28 +430,20 @@ def test_two_trials_run_at_the_same_time_and_no_more(tmp_path):
 
 
 def test_too_many_trials_get_503(tmp_path):
-    file = write(tmp_path)
-    (tmp_path / "mine.py").write_text(
-        "import time\nfrom pathlib import Path\nfrom gatepost import Plugin\n"
-        "class Mine(Plugin):\n    def on_connect(self, session):\n"
-        f"        Path({str(tmp_path)!r}, session.peer.host).touch()\n"
-        f"        while not Path({str(tmp_path)!r}, 'go').exists(): time.sleep(0.01)\n"
+    config = load_config(write(tmp_path))
+    given = Given(recipients=["bob@example.com"])
+    full = Trials()
+    full._running = trials.RUNNING
+    site = SimpleNamespace(config=config, trials=full)
+    visitor = Visitor(WebUser("admin", "admin"), BrowserClient("127.0.0.1", is_secure=False), "")
+    page = asyncio.run(trying._answer(site, visitor, TryForm(given), b""))
+    assert (page.status_code, b"2 trials are running." in page.body) == (503, True)
+    call = Call(
+        Source(config, Scope()), Filters(), {}, {}, full, body=TryRequest(recipients=["a@b"])
     )
-    with dashboard_of(file) as dashboard:
-        admin = dashboard.logged_in(role="admin")
-        hosts = [f"192.0.2.{number}" for number in range(trials.RUNNING)]
-        threads = [
-            threading.Thread(target=try_it, args=(admin,), kwargs={"ip": host}) for host in hosts
-        ]
-        for one in threads:
-            one.start()
-        for host in hosts:
-            eventually((tmp_path / host).exists)
-        page = try_it(admin)
-        (tmp_path / "go").touch()
-        for one in threads:
-            one.join()
-    assert (page.status, "2 trials are running." in page.text) == (503, True)
+    [operation] = [one for one in OPERATIONS if one.name == "try"]
+    problem = asyncio.run(operation.run(call))
+    assert problem == Problem(503, "2 trials are running. Try again in some seconds.")
 
 
 def test_a_trial_is_a_line_in_the_log_and_no_event(running, admin):

@@ -49,4 +49,5 @@ def test_a_file_is_refused_and_two_configurations_are_compared(tmp_path, program
         "differing": "3 differences",
         "compared": ["differs", "Result", "", "accepted", "refused"],
         "errors": [],
+        **({"serious": [], "wide": 0} if scripts else {}),
     }

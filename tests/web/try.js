@@ -1,10 +1,13 @@
 // Tries messages in Chromium on the view Try, and prints what the pages show as one line of JSON.
 //
 //   node try.js MODULES CHROMIUM '{"base": URL, "cookie": {…}, "file": PATH, "compare": NAME}'
+// With `scripts` it also reports what breaks rules for accessibility, and whether the page is too wide.
 "use strict";
+const { readFileSync } = require("fs");
 const [, , modules, executablePath, input] = process.argv;
 const { chromium } = require(`${modules}/playwright-core`);
 const given = JSON.parse(input);
+const axe = readFileSync(require.resolve(`${modules}/axe-core/axe.min.js`), "utf8");
 
 const tables = (page, name) =>
   page
@@ -24,6 +27,19 @@ const send = async (page) => {
   await page.getByRole("button", { name: "Try", exact: true }).click();
   await page.waitForLoadState("load");
 };
+
+const seriousOf = async (page) => {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => window.axe.run());
+  return violations
+    .filter((one) => ["serious", "critical"].includes(one.impact))
+    .map((one) => `${one.id}: ${one.nodes.map((node) => node.html).join(" ")}`);
+};
+
+const wideOf = (page) =>
+  page.evaluate(
+    () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  );
 
 const run = async () => {
   const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
@@ -48,6 +64,11 @@ const run = async () => {
   await send(page);
   found.differing = await page.getByRole("status").innerText();
   found.compared = (await tables(page, "comparison"))[0];
+  if (given.scripts) {
+    found.serious = await seriousOf(page);
+    await page.setViewportSize({ width: 375, height: 900 });
+    found.wide = await wideOf(page);
+  }
   found.errors = errors;
   console.log(JSON.stringify(found));
   await browser.close();
