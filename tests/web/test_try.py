@@ -438,11 +438,9 @@ def test_too_many_trials_get_503(tmp_path):
     visitor = Visitor(WebUser("admin", "admin"), BrowserClient("127.0.0.1", is_secure=False), "")
     page = asyncio.run(trying._answer(site, visitor, TryForm(given), b""))
     assert (page.status_code, b"2 trials are running." in page.body) == (503, True)
-    call = Call(
-        Source(config, Scope()), Filters(), {}, {}, full, body=TryRequest(recipients=["a@b"])
-    )
+    call = Call(Source(config, Scope()), Filters(), {}, {}, body=TryRequest(recipients=["a@b"]))
     [operation] = [one for one in OPERATIONS if one.name == "try"]
-    problem = asyncio.run(operation.run(call))
+    problem = asyncio.run(operation.run(call, full))
     assert problem == Problem(503, "2 trials are running. Try again in some seconds.")
 
 

@@ -24,7 +24,7 @@ from gatepost.web.access.client import client_of
 from gatepost.web.access.entries import EntriesError
 from gatepost.web.api.openapi import PROBLEM, ProblemDetails, document
 from gatepost.web.api.operations import OPERATIONS, Call, Operation
-from gatepost.web.api.parameters import QueueRequest, TryRequest, checked
+from gatepost.web.api.parameters import checked
 from gatepost.web.api.results import ChangedData, TrialData
 from gatepost.web.asking import Problem, ask
 from gatepost.web.changes import ACTIONS, ChangeError, changed_text
@@ -92,13 +92,12 @@ async def _answer(site: Site, operation: Operation, token: ApiToken, request: Re
         parse_filters(values, source.now),
         values,
         request.path_params,
-        site.trials,
         f"token {token.name}",
         await _body(operation, request),
     )
     found: Any | Problem
     if operation.waits:
-        found = await operation.run(call)
+        found = await operation.run(call, site.trials)
     else:
         found = await ask(site, partial(operation.run, call))
     if isinstance(found, Problem):
@@ -112,7 +111,7 @@ async def _answer(site: Site, operation: Operation, token: ApiToken, request: Re
     return Response(msgspec.json.encode(found), media_type=JSON)
 
 
-async def _body(operation: Operation, request: Request) -> QueueRequest | TryRequest | None:
+async def _body(operation: Operation, request: Request) -> msgspec.Struct | None:
     """Return the body of a request; raises HTTPException and `msgspec.MsgspecError`."""
     if operation.body is None:
         return None
@@ -120,9 +119,10 @@ async def _body(operation: Operation, request: Request) -> QueueRequest | TryReq
     if media_type != JSON:
         raise HTTPException(415, f"Send {JSON}")
     try:
-        return msgspec.json.decode(await request.body(), type=operation.body)
+        found: msgspec.Struct = msgspec.json.decode(await request.body(), type=operation.body)
     except UnicodeDecodeError as error:
         raise HTTPException(400, "expected UTF-8") from error
+    return found
 
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:

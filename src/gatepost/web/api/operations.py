@@ -5,6 +5,8 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
+import msgspec
+
 from gatepost.ledger.words.explain import explain, headline
 from gatepost.ledger.words.fitting import plain
 from gatepost.web.access.users import Role
@@ -41,15 +43,13 @@ Query = Callable[[Source, Filters], Shown]
 class Call(NamedTuple):
     """The input of an operation: `values` are the parameters, `path` those of the path.
 
-    `body` is the body of the request, `author` the name of the token for records, `trials` those of
-    the dashboard.
+    `body` is the body of the request, `author` the name of the token for records.
     """
 
     source: Source
     filters: Filters
     values: Mapping[str, str]
     path: Mapping[str, Any]
-    trials: Trials
     author: str = ""
     body: Any = None
 
@@ -57,7 +57,7 @@ class Call(NamedTuple):
 class Operation(NamedTuple):
     """An operation. `run` is called in a thread; None is a reference without a record.
 
-    If it `waits`, `run` is called in the event loop, and its result is awaited.
+    If it `waits`, `run` is awaited in the event loop, and also gets the trials of the dashboard.
 
     `role` is what a token needs. If it is not `is_scoped`, it is for tokens without domains.
     """
@@ -65,10 +65,10 @@ class Operation(NamedTuple):
     name: str
     path: str
     about: str
-    run: Callable[[Call], Any]
+    run: Callable[..., Any]
     result: Any
     parameters: Sequence[str] = ()
-    body: type[QueueRequest | TryRequest] | None = None
+    body: type[msgspec.Struct] | None = None
     method: str = "GET"
     role: Role = "viewer"
     is_scoped: bool = True
@@ -129,9 +129,9 @@ def _of_action(action: Action) -> Operation:
     )
 
 
-async def _try(call: Call) -> TrialData | Problem:
+async def _try(call: Call, trials: Trials) -> TrialData | Problem:
     try:
-        tried = await call.trials.run(
+        tried = await trials.run(
             call.source.config, call.body, call.body.compare, call.body.message
         )
     except TryError as error:
