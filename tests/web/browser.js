@@ -228,6 +228,15 @@ const follow = async (browser) => {
   await page.getByRole("button", { name: "Pause" }).click();
   await stateOf(page, "Paused");
   found.paused = await page.getByRole("button", { name: "Follow" }).count();
+  const body = 'event: gap\ndata: {"missing":1200}\n\n';
+  const stream = { contentType: "text/event-stream" };
+  await page.route("**/live/events*", (route) => route.fulfill({ ...stream, body }));
+  await page.getByRole("button", { name: "Follow" }).click();
+  found.missing = await page.locator("a.missing:visible").textContent();
+  const end = "event: end\ndata: \n\n";
+  await page.unroute("**/live/events*");
+  await page.route("**/live/events*", (route) => route.fulfill({ ...stream, body: end }));
+  await stateOf(page, "Ended");
   return found;
 };
 

@@ -160,6 +160,7 @@ def test_new_rows_are_added_on_top(programs, tmp_path, query):
         "animation": "none",
         "serious": [],
         "paused": 1,
+        "missing": "1,200 records are not shown. Load the page again.",
     }
 
 

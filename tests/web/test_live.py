@@ -1,18 +1,30 @@
 """The live streams of a running dashboard: rows, continuation, domains, ends, places."""
 
+import asyncio
 import re
-from contextlib import ExitStack
+import socket
+from contextlib import ExitStack, aclosing
 
 import pytest
 from tests.web.made import MARKUP, accepted, hostile, refused
 from tests.web.served import Dashboard, write_records
-from tests.web.streamed import Stream
+from tests.web.streamed import Stream, at_once
 from tests.web.test_api import add_token
 from tests.web.test_scoped_pages import SECRET, records
 
+from gatepost.config.load import config_from_dict
 from gatepost.ledger.records import Client, Connection, Delivery
+from gatepost.web import server
+from gatepost.web.access.users import WebUser
 from gatepost.web.api.openapi import BASE
+from gatepost.web.app import make_app
+from gatepost.web.audit import Audit
 from gatepost.web.live import places
+from gatepost.web.live import stream as streams
+from gatepost.web.live.feed import Feed
+from gatepost.web.live.viewer import Viewer
+from gatepost.web.server import WebServer
+from gatepost.web.site import COOKIE, Site
 
 EVENTS_PATH = "/live/events"
 
@@ -81,6 +93,15 @@ def test_a_delivery_and_a_quiet_connection_have_no_row_of_their_own(running):
     write_records(running.folder, quiet, delivery, accepted(50))
     with Stream(browser, f"{EVENTS_PATH}?after={after}").opened() as stream:
         assert refs(stream.next()) == ["a50-1.1"]
+
+
+@pytest.mark.parametrize("moment", [1.0, 4e9])
+def test_the_clock_of_the_server_does_not_count(running, moment):
+    browser = running.logged_in()
+    after = page_cursor(browser)
+    write_records(running.folder, accepted(55, time=moment))
+    with Stream(browser, f"{EVENTS_PATH}?period=1h&after={after}").opened() as stream:
+        assert refs(stream.next()) == ["a55-1.1"]
 
 
 def test_markup_of_clients_stays_text(running):
@@ -164,7 +185,7 @@ def test_a_user_with_domains_gets_nothing_of_others(scoped):
     browser = scoped.logged_in("viewer", domains=["example.com"])
     after = page_cursor(browser)
     token = add_token(scoped, domains=["example.com"])
-    streams = [
+    opened = [
         Stream(browser, f"{EVENTS_PATH}?after={after}").opened(),
         Stream(browser, f"{EVENTS_PATH}?after={after}&q=example.com").opened(),
         Stream(
@@ -172,7 +193,7 @@ def test_a_user_with_domains_gets_nothing_of_others(scoped):
         ).opened(),
     ]
     write_records(scoped.folder, *records(), accepted(91, ref="last-1.1"))
-    for stream in streams:
+    for stream in opened:
         data = ""
         while "last-1.1" not in data:
             data += stream.next().data
@@ -260,12 +281,59 @@ def test_a_stream_ends_when_its_token_is_removed(running):
 
 def test_the_process_stops_with_open_streams(running):
     browser = running.logged_in()
-    streams = [Stream(browser, path).opened() for path in ("/live/sessions", EVENTS_PATH)]
+    opened = [Stream(browser, path).opened() for path in ("/live/sessions", EVENTS_PATH)]
     assert running.stop() == 0
-    for stream in streams:
+    for stream in opened:
         while stream.next():
             pass
         stream.close()
+
+
+def test_the_server_does_not_wait_for_open_streams(tmp_path, monkeypatch):
+    monkeypatch.setattr(server, "GRACE", 3600.0)
+    write_records(tmp_path / "var", accepted(1))
+
+    async def main():
+        site = Site(config_from_dict({"web": {"listen": "127.0.0.1:0"}}, tmp_path), Audit(None))
+        user = WebUser("admin")
+        site.users.put(user)
+        cookie = f"{COOKIE}={site.sessions.start(user)}"
+        sock = socket.create_server(("127.0.0.1", 0))
+        web = WebServer(make_app(site), sock, None)
+        await web.start()
+        clients = []
+        for path in ("/live/sessions", EVENTS_PATH):
+            reader, writer = await asyncio.open_connection(*sock.getsockname())
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\n\r\n".encode())
+            await reader.readuntil(b"retry: ")
+            clients.append((reader, writer))
+        site.live.end_streams()
+        await web.stop()
+        ends = [await reader.read() for reader, _ in clients]
+        for _, writer in clients:
+            writer.close()
+        site.close()
+        return ends
+
+    assert all(one.endswith(b"0\r\n\r\n") for one in asyncio.run(main()))
+
+
+def test_a_quiet_stream_has_a_heartbeat(monkeypatch):
+    monkeypatch.setattr(streams, "HEARTBEAT", 0.0)
+
+    class Quiet(Feed):
+        about, interval = "nothing", 3600.0
+
+        async def look(self):
+            return self.interval
+
+    async def main():
+        viewer = Viewer("", str)
+        events = streams.Stream(Quiet(at_once), viewer, lambda: True, lambda: False).events()
+        async with aclosing(events):
+            return [await anext(events) for _ in range(3)]
+
+    assert asyncio.run(main()) == [b"retry: 2000\n\n", b":\n\n", b":\n\n"]
 
 
 # Places
@@ -273,14 +341,14 @@ def test_the_process_stops_with_open_streams(running):
 
 def test_a_login_has_a_limited_number_of_streams(running):
     browser = running.logged_in()
-    streams = [Stream(browser, EVENTS_PATH).opened() for _ in range(places.EACH)]
+    opened = [Stream(browser, EVENTS_PATH).opened() for _ in range(places.EACH)]
     answer = browser.get(EVENTS_PATH)
     assert (answer.status, answer.headers["Retry-After"]) == (503, "10")
     assert answer.text == "5 live streams are open for you. Close another page.\n"
     with Stream(running.logged_in("other"), EVENTS_PATH) as other:
         assert other.status == 200
     assert browser.get("/find").status == 200
-    for stream in streams:
+    for stream in opened:
         stream.close()
 
 
