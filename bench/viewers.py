@@ -1,9 +1,10 @@
 """The cost of live viewers for the workers: `python -m bench.viewers [--compiled]`.
 
-Sends rounds of messages to one server, in turn without viewers and with VIEWERS of the live streams
-of the dashboard: of the open sessions, and of new rows. Prints the CPU time of the worker for a
-message, and how much more it is with viewers. IDLE connections are open all the time, so that the
-sessions have some length.
+Watches one server with VIEWERS of the live streams of the dashboard: of the open sessions, and of
+new rows. Prints the CPU time that the worker uses a second for them without mail. Then it sends
+rounds of messages, in turn without viewers and with them, and prints the CPU time of the worker for
+a message, and how much more it is with viewers. IDLE connections are open all the time, so that
+there are some sessions.
 
 Limits: Linux with scheduler statistics. A ratio compares the two rounds next to each other; the
 median of them counts. The time of SETTLE after each round is part of it, also that of the requests
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 VIEWERS = 50
 IDLE = 200
 SETTLE = 1.5
+# Seconds without mail in which the requests for sessions are measured.
+QUIET = 20.0
 PATHS = ("/live/sessions", "/live/events")
 PASSWORD = "a password of the bench"
 WEB = '\n[web]\nlisten = "{}:{}"\n'
@@ -146,10 +149,22 @@ def compare(messages: int, rounds: int, *, compiled: bool) -> None:
         send(server, Load(300))
         with watched(port, VIEWERS):  # everything is imported, every cache filled
             send(server, Load(300))
+        show_idle(server, port)
         for name, options in LOADS.items():
             load = Load(messages, **options)
             pairs = [pair(server, port, load, number) for number in range(rounds)]
             show(name, pairs)
+
+
+def show_idle(server: Running, port: int) -> None:
+    """Print the milliseconds of the worker in a second without mail: no viewers, one, VIEWERS."""
+    found = []
+    for count in (0, 1, VIEWERS):
+        with watched(port, count):
+            before = used(server)["worker"]
+            time.sleep(QUIET)
+            found.append(f"{count}: {(used(server)['worker'] - before) / QUIET * 1000:.2f} ms")
+    print(f"without mail, worker a second by viewers: {', '.join(found)}", flush=True)
 
 
 Pair = tuple[tuple[float, float], tuple[float, float], int]
@@ -174,7 +189,8 @@ def show(name: str, pairs: list[Pair]) -> None:
     print(
         f"{name:8} worker {bare:6.1f} µs, with {VIEWERS} viewers {seen:6.1f} µs:"
         f" {median(more):+6.1%} ({min(more):+.1%} to {max(more):+.1%});"
-        f" other processes {others:+7.1f} µs; {octets / 1e6:.1f} MB for viewers a round"
+        f" other processes {others:+7.1f} µs; {octets / 1e6:.1f} MB for viewers a round",
+        flush=True,
     )
 
 

@@ -16,7 +16,7 @@ from tests.web.served import VIEWS, Dashboard, write_records
 
 from gatepost.ledger.records import encode
 from gatepost.ledger.store import LedgerWriter
-from gatepost.web.limits import USUAL
+from gatepost.web import guard
 
 LOCAL_ONLY = re.compile(r"""(?:href|src|action|hx-get)="(?!/|#)([^"]+)""")
 
@@ -321,7 +321,7 @@ def test_a_cell_that_looks_like_a_formula_is_text_in_a_spreadsheet(tmp_path):
 
 
 def test_a_request_with_a_large_body_is_refused(shared):
-    body = "x" * (USUAL.body + 1)
+    body = "x" * (guard.BODY + 1)
     assert shared.browser().post("/login", {"name": body}).status == 413
 
 

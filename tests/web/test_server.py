@@ -8,7 +8,6 @@ from structlog.testing import capture_logs
 
 from gatepost.web import limits, server
 from gatepost.web.guard import Guard
-from gatepost.web.limits import Limits
 from gatepost.web.server import WebServer
 
 SHORT = 0.05  # seconds; the tests wait for the end of a connection, however long it takes
@@ -68,7 +67,7 @@ def test_a_connection_without_a_request_is_closed(monkeypatch, octets):
 
 
 def test_a_page_that_takes_too_long_is_an_error(monkeypatch):
-    monkeypatch.setattr(limits, "USUAL", Limits(seconds=SHORT))
+    monkeypatch.setattr(limits, "SECONDS", SHORT)
     (found,) = answers(never, REQUEST)
     assert found.startswith(b"HTTP/1.1 503 ")
     assert b"The request took too long." in found
@@ -76,13 +75,13 @@ def test_a_page_that_takes_too_long_is_an_error(monkeypatch):
 
 
 def test_a_response_that_stops_ends_with_its_connection(monkeypatch):
-    monkeypatch.setattr(limits, "USUAL", Limits(seconds=SHORT))
+    monkeypatch.setattr(limits, "SECONDS", SHORT)
     (found,) = answers(stops_halfway, REQUEST)
     assert found.startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_connection_is_closed_if_the_response_does_not_end(monkeypatch):
-    monkeypatch.setattr(server, "EXTRA", SHORT - limits.USUAL.seconds)
+    monkeypatch.setattr(server, "EXTRA", SHORT - limits.SECONDS)
     assert answers(never, REQUEST) == [b""]
 
 

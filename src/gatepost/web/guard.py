@@ -5,7 +5,7 @@ A plain ASGI application around another one, so that a response can be a stream.
 Security: pages load nothing from other hosts and run no code but that of `/static`. They are not
 shown in frames, and not stored by caches. An error shows nothing about its cause; the log has it.
 
-Limits: those of `gatepost.web.limits`.
+Limits: BODY octets of a request, the time of `gatepost.web.limits` for it and its response.
 """
 
 import asyncio
@@ -16,8 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatepost.log.logger import get_logger
-from gatepost.web.limits import limits_of
+from gatepost.web.limits import seconds_of
 
+BODY = 64 * 1024
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
     " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -43,10 +44,10 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        response, limits = _Response(send), limits_of(scope["path"])
+        response = _Response(send)
         try:
-            async with asyncio.timeout(limits.seconds):
-                await self._app(scope, _Body(receive, limits.body).receive, response.send)
+            async with asyncio.timeout(seconds_of(scope["path"])):
+                await self._app(scope, _Body(receive).receive, response.send)
         except TimeoutError:
             await response.fail(503, "The request took too long.")
         except Exception as error:  # noqa: BLE001 - the application has answered with 500
@@ -57,15 +58,14 @@ class Guard:
 class _Body:
     """The body of a request; raises HTTPException."""
 
-    def __init__(self, receive: Receive, most: int) -> None:
+    def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._most = most
         self._octets = 0
 
     async def receive(self) -> Message:
         message = await self._receive()
         self._octets += len(message.get("body", b""))
-        if self._octets > self._most:
+        if self._octets > BODY:
             raise HTTPException(413, "The request is too large.\n")
         return message
 

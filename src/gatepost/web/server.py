@@ -5,8 +5,8 @@ its own and wakes up ten times a second.
 
 Limits: CONNECTIONS at the same time; further requests get 503. HEAD seconds for a request line and
 its header, from the connection or the end of the last response on, and HEAD_OCTETS of them. The
-handshake of TLS has the same time. `gatepost.web.limits` has those of a request; EXTRA seconds
-later a connection is closed even if the client does not read. A client that reads too little of a
+handshake of TLS has the same time. `guard` has the limits of a request; EXTRA seconds after its
+time a connection is closed even if the client does not read. A client that reads too little of a
 response for STALLED seconds is closed too, and so is one whose host does not acknowledge octets for
 that time.
 """
@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from gatepost.web.limits import limits_of
+from gatepost.web.limits import seconds_of
 
 # Live streams are at most half of them.
 CONNECTIONS = 200
@@ -69,7 +69,7 @@ class _Protocol(H11Protocol):
         before = self.cycle
         super().data_received(data)
         if self.cycle is not before:
-            self._end_after(limits_of(self.scope["path"]).seconds + EXTRA)
+            self._end_after(seconds_of(self.scope["path"]) + EXTRA)
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""
