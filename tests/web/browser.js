@@ -30,6 +30,28 @@ const seriousOf = async (page) => {
     .map((one) => `${one.id}: ${one.nodes.map((node) => node.html).join(" ")}`);
 };
 
+// Words that are broken inside, and tables that are wider than their place. A word may be broken
+// where the page allows it: each text node of a table is such a part.
+const layout = () => {
+  const broken = [];
+  const walker = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    for (const found of node.data.matchAll(/[^\s\-/?]+/g)) {
+      const range = document.createRange();
+      range.setStart(node, found.index);
+      range.setEnd(node, found.index + found[0].length);
+      const lines = new Set([...range.getClientRects()].map((one) => Math.round(one.top)));
+      if (lines.size > 1) {
+        broken.push(found[0]);
+      }
+    }
+  }
+  const wide = [...document.querySelectorAll(".scroll")].filter(
+    (one) => one.scrollWidth > one.clientWidth && !one.querySelector(".figures, .heat"),
+  );
+  return { broken, scrolled: wide.map((one) => one.getAttribute("aria-labelledby")) };
+};
+
 const visit = async (page, path, width, theme) => {
   const errors = [];
   const requests = [];
@@ -46,6 +68,7 @@ const visit = async (page, path, width, theme) => {
     wide: await page.evaluate(
       () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
     ),
+    ...(await page.evaluate(layout)),
     canvas: (await page.locator("canvas").count()) > 0,
     errors: [...errors],
     others: requests.filter((one) => !one.startsWith(given.base) && !one.startsWith("data:")),

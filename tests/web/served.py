@@ -25,6 +25,8 @@ from gatepost.web.access.users import UsersFile, WebUser, with_password
 PASSWORD = "a long password"
 KEEP = 3650 * 86400.0
 TIMEOUT = 60
+# A page has it where a line may end inside of a word.
+BREAK = "<wbr>"
 LOOPBACK = ("127.0.0.1", 0)
 NO_CHECK = ssl._create_unverified_context()
 VIEWS = (
@@ -72,7 +74,8 @@ class Browser:
         try:
             connection.request(method, path, body, fields)
             response = connection.getresponse()
-            answer = Answer(response.status, response.headers, response.read().decode())
+            text = response.read().decode().replace(BREAK, "")
+            answer = Answer(response.status, response.headers, text)
         finally:
             connection.close()
         found = answer.headers.get("Set-Cookie")

@@ -9,13 +9,13 @@ Limits: BODY octets of a request, SECONDS for it and its response.
 """
 
 import asyncio
-from collections.abc import Sequence
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatepost.log.logger import get_logger
+from gatepost.web.errors import error_response
 
 BODY = 64 * 1024
 SECONDS = 30.0
@@ -44,7 +44,7 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        response = _Response(send)
+        response = _Response(scope, send)
         try:
             async with asyncio.timeout(SECONDS):
                 await self._app(scope, _Body(receive).receive, response.send)
@@ -73,7 +73,8 @@ class _Body:
 class _Response:
     """A response, with the header fields that all have."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope = scope
         self._send = send
         self._is_started = False
 
@@ -90,9 +91,11 @@ class _Response:
         """Send an error, if nothing has been sent."""
         if self._is_started:
             return
-        headers: Sequence[tuple[bytes, bytes]] = [
-            (b"content-type", b"text/plain; charset=utf-8"),
-            (b"connection", b"close"),
-        ]
-        await self.send({"type": "http.response.start", "status": status, "headers": headers})
-        await self.send({"type": "http.response.body", "body": f"{text}\n".encode()})
+        response = error_response(self._scope, status, text)
+        response.headers["Connection"] = "close"
+        await response(self._scope, _nothing, self.send)
+
+
+async def _nothing() -> Message:
+    """Return the end of a request whose rest is not read."""
+    return {"type": "http.disconnect"}

@@ -8,7 +8,6 @@ nothing about this server and needs none.
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -22,9 +21,10 @@ from gatepost.log.logger import get_logger
 from gatepost.web.access.api_tokens import ApiToken, bearer
 from gatepost.web.access.client import client_of
 from gatepost.web.access.entries import EntriesError
-from gatepost.web.api.openapi import PROBLEM, ProblemDetails, document
+from gatepost.web.api.openapi import document
 from gatepost.web.api.operations import OPERATIONS, Call, Operation
 from gatepost.web.api.parameters import QueueRequest, checked
+from gatepost.web.api.problems import problem
 from gatepost.web.api.results import ChangedData
 from gatepost.web.asking import Problem, ask
 from gatepost.web.changes import ACTIONS, ChangeError, changed_text
@@ -115,12 +115,6 @@ async def _body(operation: Operation, request: Request) -> QueueRequest | None:
         return msgspec.json.decode(await request.body(), type=operation.body)
     except UnicodeDecodeError as error:
         raise HTTPException(400, "expected UTF-8") from error
-
-
-def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
-    """Return an error (RFC 9457)."""
-    found = ProblemDetails(HTTPStatus(status).phrase, status, detail)
-    return Response(msgspec.json.encode(found), status, headers, PROBLEM)
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:

@@ -7,23 +7,14 @@ import msgspec
 
 from gatepost.web.api.operations import OPERATIONS, Operation
 from gatepost.web.api.parameters import PARAMETERS
+from gatepost.web.api.problems import PROBLEM, ProblemDetails
 
 VERSION = "1"
 BASE = f"/api/v{VERSION}"
-PROBLEM = "application/problem+json"
 _ABOUT = (
     "What the dashboard of Gatepost shows, and its actions on the queue. A token of `gatepost web"
     " tokens add` is needed. Its role and its domains limit what it sees and changes."
 )
-
-
-class ProblemDetails(msgspec.Struct, frozen=True):
-    """An error (RFC 9457)."""
-
-    title: str
-    status: int
-    detail: str
-    type: str = "about:blank"
 
 
 def document(operations: Sequence[Operation] = OPERATIONS) -> dict[str, Any]:
