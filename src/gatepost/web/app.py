@@ -23,7 +23,7 @@ from gatepost.web.access.client import client_of
 from gatepost.web.access.entries import EntriesError
 from gatepost.web.access.forms import read_form
 from gatepost.web.api.app import make_api
-from gatepost.web.api.openapi import BASE
+from gatepost.web.api.openapi import BASE, STATUS
 from gatepost.web.changing import change_queue
 from gatepost.web.ending import end_session
 from gatepost.web.errors import error_response
@@ -62,7 +62,7 @@ def make_app(site: Site) -> ASGIApp:
                 Route("/login", _login(site), methods=["GET", "POST"]),
                 Route("/logout", _for_users(site, _log_out), methods=["POST"]),
                 Route("/first", _first(site), methods=["GET", "POST"]),
-                Route("/status.json", StatusPage(site).answer),
+                Route(STATUS, StatusPage(site).answer),
                 Mount(BASE, make_api(site)),
                 Mount("/static", _Static(packages=[("gatepost.web", "static")])),
             ],

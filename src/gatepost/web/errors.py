@@ -9,14 +9,15 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Scope
 
-from gatepost.web.api.openapi import BASE
+from gatepost.web.api.openapi import BASE, STATUS
 from gatepost.web.api.problems import problem
 from gatepost.web.pages import page
 
 
 def error_response(scope: Scope, status: int, text: str) -> Response:
     """Return an error for the client of a request; `text` is a sentence."""
-    if scope["path"].startswith(f"{BASE}/"):
+    path = scope["path"]
+    if path == STATUS or path.startswith(f"{BASE}/"):
         return problem(status, text)
     if "text/html" in Headers(scope=scope).get("accept", ""):
         return page("error.html", status, title=HTTPStatus(status).phrase, text=text)

@@ -96,7 +96,7 @@ class Table(NamedTuple):
 
     @property
     def size(self) -> str:
-        """How wide the table is: "narrow", "medium", "wide" or "vast"."""
+        """Return the room that its columns need: "narrow", "medium", "wide" or "vast"."""
         return _SIZES[bisect(_MOST_COLUMNS, len(self.columns))]
 
     @property

@@ -5,7 +5,6 @@ another site can use the login of a browser. Every operation needs one; the Open
 nothing about this server and needs none.
 """
 
-import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -18,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gatepost.log.logger import get_logger
-from gatepost.web.access.api_tokens import ApiToken, bearer
+from gatepost.web.access.api_tokens import ApiToken
 from gatepost.web.access.client import client_of
 from gatepost.web.access.entries import EntriesError
 from gatepost.web.api.openapi import document
@@ -31,6 +30,7 @@ from gatepost.web.changes import ACTIONS, ChangeError, changed_text
 from gatepost.web.filters import FilterError, parse_filters
 from gatepost.web.site import Site
 from gatepost.web.source import Source
+from gatepost.web.token_check import TooManyError, check_token
 
 JSON = "application/json"
 _NO_TOKEN = "Send a valid token: Authorization: Bearer TOKEN"  # noqa: S105 - no token
@@ -56,6 +56,7 @@ def make_api(site: Site) -> Starlette:
             ChangeError: _wrong_request,
             msgspec.MsgspecError: _wrong_request,
             EntriesError: _tokens_error,
+            TooManyError: _too_many,
             500: _failed,
         },
     )
@@ -63,7 +64,7 @@ def make_api(site: Site) -> Starlette:
 
 def _endpoint(site: Site, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        token = site.api_tokens.find(bearer(request), time.time())
+        token = check_token(site, request)
         if token is None:
             return problem(401, _NO_TOKEN, {"WWW-Authenticate": "Bearer"})
         refusal = _refusal(operation, token)
@@ -129,6 +130,11 @@ async def _wrong_request(_request: Request, error: Exception) -> Response:
 async def _tokens_error(_request: Request, error: Exception) -> Response:
     _log.error("tokens not readable", problem=str(error))
     return problem(503, "The tokens cannot be read. The log of the server has the reason.")
+
+
+async def _too_many(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, TooManyError)
+    return problem(429, str(error), {"Retry-After": str(error.seconds)})
 
 
 async def _failed(_request: Request, _error: Exception) -> Response:

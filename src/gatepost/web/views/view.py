@@ -25,7 +25,8 @@ class View(NamedTuple):
 
     `question` is what it answers. `query` runs in a thread. `fields` are the filters that it uses.
     A view that is not `is_scoped` is for users without a scope only. With `refresh` seconds its
-    page is loaded again and again.
+    page is loaded again and again. One that `is_summed` shows counts of each hour, which have fewer
+    filters than messages.
     """
 
     name: str
@@ -36,3 +37,4 @@ class View(NamedTuple):
     fields: Sequence[str] = ()
     is_scoped: bool = True
     refresh: int = 0
+    is_summed: bool = False
