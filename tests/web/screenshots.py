@@ -35,8 +35,6 @@ LOADED = {
     "traps": "/traps?period=7d",
     "queue": "/queue",
 }
-# The most recipients of the message with a trap, so that its page is short.
-FEW = 4
 
 
 def main() -> str:
@@ -92,15 +90,9 @@ def fill(folder: Path) -> str:
 
 
 def _with_trap(records: Sequence[Record]) -> str:
-    """Return the reference of the last message to few recipients that hit a trap."""
-    return next(
-        one.ref
-        for one in reversed(records)
-        if isinstance(one, Transaction)
-        and one.traps
-        and one.result == "refused"
-        and 1 < one.recipients_count <= FEW
-    )
+    """Return the reference of the message with a trap whose page is the shortest."""
+    found = (one for one in records if isinstance(one, Transaction) and one.reason == "trap")
+    return min(found, key=lambda one: (one.recipients_count, -one.time)).ref
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from gatepost.ledger.records import Notice
 from gatepost.net.self_signed import self_signed
 from gatepost.web.access import command_events
 from gatepost.web.access.attempts import MOST_OF_ONE
-from gatepost.web.access.command_events import CommandEvent, CommandEvents
+from gatepost.web.access.command_events import CommandEvent, CommandEvents, EventName
 
 WRONG = {"name": "admin", "password": "another long password"}
 RIGHT = {"name": "admin", "password": PASSWORD}
@@ -192,7 +192,7 @@ def test_logins_are_recorded(dashboard):
 
 
 def test_changes_of_the_command_line_are_recorded(dashboard):
-    event = CommandEvent(NOW, "dashboard user added", "root", "alice admin")
+    event = CommandEvent(NOW, EventName.USER_ADDED, "root", "alice admin")
     events = CommandEvents(dashboard.folder)
     events.add(event)
     with events.path.open("ab") as file:
@@ -207,7 +207,7 @@ def test_any_octets_are_events_or_left_out(tmp_path_factory, lines):
     events = CommandEvents(tmp_path_factory.mktemp("events"))
     events.path.parent.mkdir()
     events.path.write_bytes(b"\n".join([*lines, b""]))
-    events.add(CommandEvent(NOW, "x", "root", ""))
+    events.add(CommandEvent(NOW, EventName.USER_ADDED, "root", ""))
     assert events.take()[-1].author == "root"
 
 
@@ -215,7 +215,7 @@ def test_the_newest_events_of_the_command_line_remain(tmp_path, monkeypatch):
     monkeypatch.setattr(command_events, "MOST", 3)
     events = CommandEvents(tmp_path)
     for number in range(5):
-        events.add(CommandEvent(NOW, "x", str(number), ""))
+        events.add(CommandEvent(NOW, EventName.USER_ADDED, str(number), ""))
     assert [one.author for one in events.take()] == ["2", "3", "4"]
 
 

@@ -18,7 +18,7 @@ from gatepost.ledger.words.wording import FULL, moment
 from gatepost.log.os_error import describe_os_error
 from gatepost.model.address import AddressError, domain_key, parse_domain
 from gatepost.web.access.api_tokens import ApiToken, TokensFile, hash_of, new_token
-from gatepost.web.access.command_events import CommandEvent, CommandEvents
+from gatepost.web.access.command_events import CommandEvent, CommandEvents, EventName
 from gatepost.web.access.entries import EntriesError, EntriesFile
 from gatepost.web.access.users import (
     ROLES,
@@ -118,7 +118,7 @@ def add(
         if not no_password:
             user = _with_password(user, from_stdin=from_stdin)
         users_file.put(user, read_config(file).server.user)
-        _record(file, "dashboard user added", user)
+        _record(file, EventName.USER_ADDED, user)
     print_line(f"{user.name} added to {users_file.path}")
 
 
@@ -134,7 +134,7 @@ def password(name: str, *, from_stdin: bool, file: Path) -> None:
         if user is None:
             raise Failure(f"{name} is not in {users_file.path}")
         users_file.put(_with_password(user, from_stdin=from_stdin))
-        _record(file, "dashboard password changed", user)
+        _record(file, EventName.PASSWORD_CHANGED, user)
     print_line(f"{user.name} has a new password in {users_file.path}")
 
 
@@ -143,7 +143,7 @@ def password(name: str, *, from_stdin: bool, file: Path) -> None:
 @config_option
 def remove(name: str, *, file: Path) -> None:
     """Remove a user, and end their sessions."""
-    _remove(file, _file(file), name, "dashboard user removed")
+    _remove(file, _file(file), name, EventName.USER_REMOVED)
 
 
 @command.group("tokens", cls=SuggestingGroup, epilog="Example: gatepost web tokens list")
@@ -203,7 +203,7 @@ def add_token(name: str, *, role: Role, domains: Sequence[str], lifetime: str, f
         if token.name in tokens_file.read():
             raise Failure(f"{token.name} exists already: remove the token first")
         tokens_file.put(token, read_config(file).server.user)
-        _record(file, "api token added", token)
+        _record(file, EventName.TOKEN_ADDED, token)
     print_line(text)
 
 
@@ -222,10 +222,10 @@ def _lifetime(text: str) -> float:
 @config_option
 def remove_token(name: str, *, file: Path) -> None:
     """Remove a token, which is then not valid any more."""
-    _remove(file, _tokens(file), name, "api token removed")
+    _remove(file, _tokens(file), name, EventName.TOKEN_REMOVED)
 
 
-def _remove(config_file: Path, entries: EntriesFile[Any], text: str, event: str) -> None:
+def _remove(config_file: Path, entries: EntriesFile[Any], text: str, event: EventName) -> None:
     name = _name(text)
     with _errors():
         entry = entries.read().get(name)
@@ -235,7 +235,7 @@ def _remove(config_file: Path, entries: EntriesFile[Any], text: str, event: str)
     print_line(f"{name} removed from {entries.path}")
 
 
-def _record(config_file: Path, event: str, entry: WebUser | ApiToken) -> None:
+def _record(config_file: Path, event: EventName, entry: WebUser | ApiToken) -> None:
     """Record a change for the ledger and the log; raises OSError."""
     config = read_config(config_file)
     detail = " ".join([entry.name, entry.role, *entry.domains])

@@ -21,9 +21,9 @@ from gatepost.web.table import NUMBERS, TIMES, Kind, Value, written
 _WIDTH, _HEIGHT = 96, 20
 # A word in a table can be broken after "@", ":" and "/". A part of more than LONG characters can be
 # broken after other punctuation, and after LONGEST characters without it.
-LONG, LONGEST = 16, 24
+LONG, LONGEST = 18, 24
 _PARTS = re.compile(r"(?<=[@:/])(?=[^\s@:/])")
-_PLACES = re.compile(rf"\S{{5,{LONG - 1}}}[._=+-](?=\S)|[^\s._=+-]{{{LONGEST}}}(?=\S)")
+_PLACES = re.compile(rf"\S{{5,{LONG - 1}}}[._=+-](?=\S{{4}})|[^\s._=+-]{{{LONGEST}}}(?=\S)")
 _CODE = re.compile("`([^`]+)`")
 _BREAK = Markup("<wbr>")
 _NO_BREAK = "\N{NO-BREAK SPACE}"

@@ -12,7 +12,6 @@ from gatepost.web.access.api_tokens import ApiToken, bearer
 from gatepost.web.access.client import client_of
 from gatepost.web.site import Site
 
-EVENT = "api token refused"
 EXPIRED = "expired"
 
 
@@ -45,4 +44,4 @@ def _count(site: Site, address: str, token: ApiToken | None) -> None:
         raise TooManyError(wait)
     site.token_attempts.count(address)
     name, why = (token.name, EXPIRED) if token is not None else ("", "")
-    site.audit.record(EVENT, name, address, why)
+    site.audit.record("api token refused", name, address, why)

@@ -8,6 +8,7 @@ Trusts nothing: a line that is no event is left out. Limits: the newest MOST eve
 
 import os
 from collections.abc import Iterator, Sequence
+from enum import StrEnum
 from pathlib import Path
 
 import msgspec
@@ -20,11 +21,21 @@ FILE = "events"
 MOST = 1000
 
 
+class EventName(StrEnum):
+    """What a command can change."""
+
+    USER_ADDED = "dashboard user added"
+    USER_REMOVED = "dashboard user removed"
+    PASSWORD_CHANGED = "dashboard password changed"  # noqa: S105 - no secret
+    TOKEN_ADDED = "api token added"  # noqa: S105 - no secret
+    TOKEN_REMOVED = "api token removed"  # noqa: S105 - no secret
+
+
 class CommandEvent(msgspec.Struct, frozen=True):
     """A change: when, what, by which user of the system, and of which user or token."""
 
     time: float
-    name: str
+    name: EventName
     author: str
     detail: str
 
