@@ -1,7 +1,7 @@
 """Records of a small site, for pictures: simulated senders and spammers, played by the server.
 
 The sessions are those of `sim`, and the records are those that the server makes of them. The DNS
-list, the greylist and the content filter decide by what the simulator says of a message.
+list, the greylist and the content filter decide by the facts that the simulator has.
 """
 
 import asyncio

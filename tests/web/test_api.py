@@ -12,8 +12,8 @@ from tools import peers
 
 from gatepost.web.access.api_tokens import ApiToken, hash_of, new_token
 from gatepost.web.access.attempts import MOST_OF_ONE
-from gatepost.web.api.openapi import BASE
 from gatepost.web.api.operations import OPERATIONS
+from gatepost.web.problems import BASE
 
 GETS = [one.path.format(ref="a1-1.1") for one in OPERATIONS if one.method == "GET"]
 # Requests for each operation, and seconds until the process of the fuzzer is ended.

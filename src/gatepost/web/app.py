@@ -23,12 +23,12 @@ from gatepost.web.access.client import client_of
 from gatepost.web.access.entries import EntriesError
 from gatepost.web.access.forms import read_form
 from gatepost.web.api.app import make_api
-from gatepost.web.api.openapi import BASE, STATUS
 from gatepost.web.changing import change_queue
 from gatepost.web.ending import end_session
 from gatepost.web.errors import error_response
 from gatepost.web.guard import Guard
 from gatepost.web.pages import page
+from gatepost.web.problems import BASE, STATUS
 from gatepost.web.registry import VIEWS
 from gatepost.web.reviewing import trap_page
 from gatepost.web.showing import show, show_message

@@ -9,9 +9,8 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Scope
 
-from gatepost.web.api.openapi import BASE, STATUS
-from gatepost.web.api.problems import problem
 from gatepost.web.pages import page
+from gatepost.web.problems import BASE, STATUS, problem
 
 
 def error_response(scope: Scope, status: int, text: str) -> Response:

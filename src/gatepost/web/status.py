@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.checks.health import ServerHealth
-from gatepost.web.api.problems import problem
 from gatepost.web.asking import Problem, ask
+from gatepost.web.problems import problem
 from gatepost.web.scope import Scope
 from gatepost.web.site import Site
 from gatepost.web.source import Source

@@ -22,7 +22,7 @@ MOST = 1000
 
 
 class EventName(StrEnum):
-    """What a command can change."""
+    """The events of commands."""
 
     USER_ADDED = "dashboard user added"
     USER_REMOVED = "dashboard user removed"

@@ -23,11 +23,11 @@ from gatepost.web.access.entries import EntriesError
 from gatepost.web.api.openapi import document
 from gatepost.web.api.operations import OPERATIONS, Call, Operation
 from gatepost.web.api.parameters import QueueRequest, checked
-from gatepost.web.api.problems import problem
 from gatepost.web.api.results import ChangedData
 from gatepost.web.asking import Problem, ask
 from gatepost.web.changes import ACTIONS, ChangeError, changed_text
 from gatepost.web.filters import FilterError, parse_filters
+from gatepost.web.problems import problem
 from gatepost.web.site import Site
 from gatepost.web.source import Source
 from gatepost.web.token_check import TooManyError, check_token

@@ -7,12 +7,9 @@ import msgspec
 
 from gatepost.web.api.operations import OPERATIONS, Operation
 from gatepost.web.api.parameters import PARAMETERS
-from gatepost.web.api.problems import PROBLEM, ProblemDetails
+from gatepost.web.problems import BASE, PROBLEM, STATUS, VERSION, ProblemDetails
 from gatepost.web.status import Status
 
-VERSION = "1"
-BASE = f"/api/v{VERSION}"
-STATUS = "/status.json"
 _ABOUT = (
     "What the dashboard of Gatepost shows, and its actions on the queue. A token of `gatepost web"
     " tokens add` is needed. Its role and its domains limit what it sees and changes."

@@ -1,10 +1,13 @@
-"""The errors of the API: problem details (RFC 9457)."""
+"""Errors for programs: problem details (RFC 9457), and the paths of what programs read."""
 
 from http import HTTPStatus
 
 import msgspec
 from starlette.responses import Response
 
+VERSION = "1"
+BASE = f"/api/v{VERSION}"
+STATUS = "/status.json"
 PROBLEM = "application/problem+json"
 
 
