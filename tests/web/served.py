@@ -91,11 +91,12 @@ class Browser:
 
 
 def write_records(folder, *records):
-    """Write a ledger."""
+    """Write a ledger, with the totals of many records as the ledger process makes them."""
     folder.mkdir(parents=True, exist_ok=True)
     writer = LedgerWriter(folder / "ledger", KEEP, 1 << 30)
     writer.add([encode(record) for record in sorted(records, key=lambda one: one.time)])
     writer.commit()
+    writer.tend()
     writer.close()
 
 
