@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 from tests.web.made import RECORDS
-from tests.web.served import Dashboard, write_records
+from tests.web.served import BROWSER_TIMEOUT, Dashboard, write_records
 from tools import peers
 
 SCRIPT = Path(__file__).with_name("browser.js")
-TIMEOUT = 500
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +52,7 @@ def act(programs):
             env=programs["chromium"].env,
             capture_output=True,
             text=True,
-            timeout=TIMEOUT,
+            timeout=BROWSER_TIMEOUT,
             check=False,
         )
         assert done.returncode == 0, done.stderr

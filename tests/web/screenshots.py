@@ -27,6 +27,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "screenshots"
 SCRIPT = Path(__file__).with_suffix(".js")
 MOST = 160_000
 # The pages by the name of the picture; "{ref}" is a message with a trap.
+TRIED = "ip=203.0.113.9&helo=mail.partner.example&sender=anna@partner.example&to=alice@example.com"
 LOADED = {
     "find": "/find",
     "message": "/message/{ref}",
@@ -34,6 +35,7 @@ LOADED = {
     "reasons": "/reasons",
     "traps": "/traps?period=7d",
     "queue": "/queue",
+    "try": f"/try?{TRIED}",
 }
 
 

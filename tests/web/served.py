@@ -25,6 +25,8 @@ from gatepost.web.access.users import UsersFile, WebUser, with_password
 PASSWORD = "a long password"
 KEEP = 3650 * 86400.0
 TIMEOUT = 60
+# Seconds for all pages of an act in Chromium, on a machine that does other work.
+BROWSER_TIMEOUT = 500
 # A page has it where a line may end inside of a word.
 BREAK = "<wbr>"
 LOOPBACK = ("127.0.0.1", 0)

@@ -12,6 +12,7 @@ from gatepost.registry.file import FileRegistry
 PATHS = [
     "/login",
     *VIEWS,
+    "/try",
     "/dossier?q=client.example",
     "/review/trap?entry=old@example.com",
     "/review/trap?entry=old@example.com&action=armed",

@@ -55,6 +55,7 @@ REFLECTED = [
         for name in ("period", "zone", "since", "until", "before", "result")
     ),
     f"/queue?sender={IN_URL}",
+    f"/try?sender={IN_URL}&to={IN_URL}&helo={IN_URL}&ip={IN_URL}",
     f"/quarantine?reason={IN_URL}&plugin={IN_URL}",
     f"/authentication?domain={IN_URL}",
     f"/dossier?q={IN_URL}",

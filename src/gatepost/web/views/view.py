@@ -24,9 +24,9 @@ class View(NamedTuple):
     """A view.
 
     `question` is what it answers. `query` runs in a thread. `fields` are the filters that it uses.
-    A view that is not `is_scoped` is for users without a scope only. With `refresh` seconds its
-    page is loaded again and again. One that `is_summed` shows counts of each hour, which have fewer
-    filters than messages.
+    A view that is not `is_scoped` is for users without a scope only, and one `for_admins` for those
+    of them with the role admin. With `refresh` seconds its page is loaded again and again. One that
+    `is_summed` shows counts of each hour, which have fewer filters than messages.
     """
 
     name: str
@@ -37,4 +37,5 @@ class View(NamedTuple):
     fields: Sequence[str] = ()
     is_scoped: bool = True
     refresh: int = 0
+    for_admins: bool = False
     is_summed: bool = False
