@@ -4,7 +4,8 @@ Each key and each table remembers the file that it comes from, for a comment in 
 The order of plugins is that of the calls.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
@@ -15,6 +16,8 @@ from gatepost.migration.toml import WIDTH, Value, assignment, comment, key, to_t
 # The tables that are there once, in the order of the file, with the arrays between them.
 _BEFORE = ("server", "listen", "tls", "auth", "smtp", "limits", "recipients", "traps", "route")
 _BEHIND = ("queue", "plugin", "store", "log")
+# A key of a table, or an item of an array of tables.
+_PATH = re.compile(r"(\w+)(?:\[([0-9]+)\])?(?:\.(\w+))?")
 
 
 class Table(msgspec.Struct):
@@ -65,9 +68,11 @@ class Draft:
         self._keys.setdefault(table, {})[name] = (value, place)
 
     def append(self, path: str, value: Value) -> None:
-        """Append an item to an array."""
+        """Append an item to an array, unless it is there."""
         before = self.get(path)
-        self.put(path, [*(before if isinstance(before, Sequence) else ()), value])
+        items = before if isinstance(before, list) else []
+        if value not in items:
+            self.put(path, [*items, value])
 
     def get(self, path: str) -> Value | None:
         """Return the value of a key, None if it is not set."""
@@ -91,23 +96,57 @@ class Draft:
         return table
 
     def append_option(self, use: str, place: str, name: str, item: Value) -> None:
-        """Append an item to an array among the options of a plugin."""
+        """Append an item to an array among the options of a plugin, unless it is there."""
         options = self.plugin(use, place).keys.setdefault("options", {})
         assert isinstance(options, dict)
         found = options.setdefault(name, [])
         assert isinstance(found, list)
-        found.append(item)
+        if item not in found:
+            found.append(item)
 
     def find_plugin(self, use: str) -> Table | None:
         """Return a plugin by its name, None if it was not added."""
         return next((one for one in self.plugins if one.keys["use"] == use), None)
+
+    def drop(self, key: str, problem: str) -> bool:
+        """Remove what a key such as "limits.hops" or "route[0].to" is a part of, and record it.
+
+        Return whether it was there.
+        """
+        match = _PATH.match(key)
+        if match is None:
+            return False
+        table, number, name = match.groups()
+        if number is None:
+            return self._drop_key(table, name, key, problem)
+        tables = self._arrays()[table]
+        return self._drop_table(tables, tables[int(number)], key, problem)
+
+    def _drop_key(self, table: str, name: str, key: str, problem: str) -> bool:
+        found = self._keys.get(table, {}).pop(name, None)
+        if found is not None:
+            self.findings.replaced(found[1], f"{table}.{name} =", f"{key}: {problem}")
+        return found is not None
+
+    def _drop_table(self, tables: list[Table], table: Table, key: str, problem: str) -> bool:
+        tables.remove(table)
+        what = str(table.keys.get("use") or table.keys.get("to") or table.keys.get("address"))
+        self.findings.replaced(table.place, what, f"{key}: {problem}")
+        return True
+
+    def drop_plugin(self, table: Table, problem: str) -> None:
+        """Remove a plugin, and record it."""
+        self._drop_table(self.plugins, table, str(table.keys["use"]), problem)
+
+    def _arrays(self) -> dict[str, list[Table]]:
+        return {"listen": self.listen, "route": self.routes, "plugin": self.plugins}
 
     def text(self) -> str:
         """Return the configuration."""
         return "\n".join(line for part in self._parts() for line in (*part, ""))
 
     def _parts(self) -> Iterator[list[str]]:
-        arrays = {"listen": self.listen, "route": self.routes, "plugin": self.plugins}
+        arrays = self._arrays()
         for name in (*_BEFORE, *_BEHIND):
             if name in arrays:
                 yield from (_of_array(name, table) for table in arrays[name])

@@ -65,6 +65,13 @@ class Findings:
         if bad.count <= MOST_BAD_LINES:
             self.left(f"{file}:{line}", problem)
 
+    def replaced(self, place: str, text: str, problem: str) -> None:
+        """Record that what was taken over, with a text in its finding, is not valid here."""
+        for one in list(self._all):
+            if one.kind is Kind.TAKEN and one.place == place and text in one.text:
+                del self._all[one]
+        self.left(place or "gatepost.toml", problem)
+
     def places(self) -> set[str]:
         """Return the files that have a finding, without the numbers of lines."""
         return {one.place.partition(":")[0] for one in self._all}

@@ -1,9 +1,11 @@
 """The parts that every configuration needs, also where the other server has left them open."""
 
-from gatepost.migration.draft import Table
+from gatepost.migration.draft import Draft, Table
 from gatepost.migration.job import AUTHENTICATED, Job
 from gatepost.model.address import AddressError, parse_domain
 
+# The address of the starter configuration.
+ADDRESS = "127.0.0.1:2525"
 # The route of a server whose queue plugin has no equivalent.
 _MAILDIR = "maildir:var/mail/{domain}/{local}"
 _NO_DOMAIN = "no domain was found: set recipients.domains"
@@ -36,17 +38,24 @@ def offer_auth(job: Job) -> None:
 
 def complete(job: Job) -> None:
     """Add a domain and a route if there is none, and what was gathered from several files."""
-    draft = job.draft
+    add_missing(job.draft)
+    if job.draft.get("auth.users"):
+        _offer_on_listeners(job)
+    job.apply_exemptions()
+
+
+def add_missing(draft: Draft) -> None:
+    """Add a listener, a domain and a route if there is none."""
+    if not draft.listen:
+        draft.listen.append(Table({"address": ADDRESS}))
+        draft.findings.left("listen", f"no address: {ADDRESS} is used", "configuration.md#listen")
     if not draft.get("recipients.domains"):
         draft.put("recipients.domains", ["localhost"], _NO_DOMAIN)
-        job.findings.left("recipients", _NO_DOMAIN, "configuration.md#recipients")
+        draft.findings.left("recipients", _NO_DOMAIN, "configuration.md#recipients")
     if not draft.routes:
         draft.routes.append(Table({"for": ["*"], "to": _MAILDIR}))
         text = "no queue plugin with an equivalent: mail goes to Maildirs in var/mail"
-        job.findings.left("route", text, "delivery.md")
-    if draft.get("auth.users"):
-        _offer_on_listeners(job)
-    job.apply_exemptions()
+        draft.findings.left("route", text, "delivery.md")
 
 
 def _offer_on_listeners(job: Job) -> None:

@@ -9,10 +9,13 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TextIO
 
 from gatepost.lists.entry import LineError
 from gatepost.migration.draft import Draft, ListFile
+from gatepost.migration.finish import add_missing
+from gatepost.migration.validation import drop_invalid
 
 CONFIG = "gatepost.toml"
 _PRIVATE, _PUBLIC = 0o600, 0o644
@@ -28,25 +31,30 @@ def check_free(folder: Path) -> None:
         raise TakenError(f"{folder}: expected a folder that is empty or does not exist yet")
 
 
-def read_through(draft: Draft) -> None:
-    """Read the lists as `write` does, so that the findings are complete, and write nothing."""
-    with Path(os.devnull).open("w", encoding="utf-8") as nothing:
-        for one in draft.lists:
-            write_list(draft, one, nothing)
+def rehearse(draft: Draft) -> None:
+    """Do all that `write` does in a temporary folder, so that the findings are complete."""
+    with TemporaryDirectory(prefix="gatepost-") as folder:
+        _fill(draft, Path(folder), "")
 
 
 def write(draft: Draft, folder: Path, title: str) -> None:
     """Write the folder; raises OSError, and `TakenError`, and then leaves nothing behind."""
     check_free(folder)
     with _new_folder(folder) as made:
-        for one in draft.lists:
-            with (made / one.name).open("x", encoding="utf-8") as file:
-                file.write(f"# from {one.place}\n")
-                write_list(draft, one, file)
-        for name, text in draft.texts.items():
-            (made / name).write_text(text, "utf-8")
-            (made / name).chmod(_PRIVATE if name in draft.private else _PUBLIC)
-        (made / CONFIG).write_text(f"# {title}\n\n{draft.text()}", "utf-8")
+        _fill(draft, made, title)
+
+
+def _fill(draft: Draft, made: Path, title: str) -> None:
+    for one in draft.lists:
+        with (made / one.name).open("x", encoding="utf-8") as file:
+            file.write(f"# from {one.place}\n")
+            write_list(draft, one, file)
+    for name, text in draft.texts.items():
+        (made / name).write_text(text, "utf-8")
+        (made / name).chmod(_PRIVATE if name in draft.private else _PUBLIC)
+    drop_invalid(draft, made)
+    add_missing(draft)
+    (made / CONFIG).write_text(f"# {title}\n\n{draft.text()}", "utf-8")
 
 
 def write_list(draft: Draft, one: ListFile, file: TextIO) -> None:

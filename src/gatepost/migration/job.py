@@ -77,6 +77,8 @@ class Job:
         lines: Callable[[], Iterator[Line]] | None = None,
     ) -> None:
         """Add a list that is made of a file, under its own name unless another one is given."""
+        if any(one.name == (to or name) for one in self.draft.lists):
+            return  # two plugins of the server have the same list
         place = self.source.place(name)
         read = lines or (lambda: self.source.lines(name))
         made = ListFile(to or name, name, place, text, page, read, convert)

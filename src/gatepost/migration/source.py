@@ -20,7 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from gatepost.lists.entry import LineError, decode_line
+from gatepost.lists.entry import LineError, check_text, decode_line
 from gatepost.lists.text import read_lines
 from gatepost.log.printable import printable
 from gatepost.migration.findings import Findings
@@ -150,9 +150,12 @@ class Source:
     def _decoded(self, file: BinaryIO, name: str) -> Iterator[Line]:
         for number, raw in enumerate(read_lines(file), start=1):
             try:
-                text = decode_line(raw, name, number).strip()
+                text = check_text(decode_line(raw, name, number).strip())
             except LineError as error:
                 self.findings.bad_line(name, number, f"expected {error.expected}")
+                continue
+            except ValueError as error:
+                self.findings.bad_line(name, number, f"expected {error}")
                 continue
             if text and not text.startswith(self._comments):
                 yield Line(text, name, number)

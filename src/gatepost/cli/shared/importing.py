@@ -49,7 +49,7 @@ def finish(job: Job, origin: str, out: Path, *, dry_run: bool, as_json: bool) ->
         new_folder.check_free(out)
         with progress(_lists(job)):
             if dry_run:
-                new_folder.read_through(job.draft)
+                new_folder.rehearse(job.draft)
             else:
                 new_folder.write(
                     job.draft, out, f"Made by `gatepost import` from {printable(origin)}."

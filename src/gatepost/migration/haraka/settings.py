@@ -39,9 +39,6 @@ def _read_listen(job: Job, smtp: Ini) -> None:
         for address in _addresses(text):
             job.draft.listen.append(Table({"address": address}, smtp.place))
             job.findings.taken(smtp.place, f"listen.address = {address}", f"{_PAGE}#listen")
-    if not job.draft.listen:
-        job.draft.listen.append(Table({"address": "127.0.0.1:2525"}))
-        job.findings.left(smtp.place, "listen: no address with a port", f"{_PAGE}#listen")
     text = "Haraka listens on the same addresses: stop it first, or change [[listen]]"
     job.findings.different(smtp.place, text, f"{_PAGE}#listen")
 

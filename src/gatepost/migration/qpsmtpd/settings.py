@@ -4,13 +4,11 @@ from collections.abc import Mapping
 
 from gatepost.migration.cdb import records
 from gatepost.migration.draft import Table
-from gatepost.migration.finish import set_hostname
+from gatepost.migration.finish import ADDRESS, set_hostname
 from gatepost.migration.job import Job, Used
 from gatepost.migration.networks import Network, parse_network, without
 from gatepost.migration.source import Line
 
-# The address of the starter configuration. That of qpsmtpd is an option of its program.
-_ADDRESS = "127.0.0.1:2525"
 _LONGEST_TIMEOUT = 3600
 
 # The log level of qpsmtpd, by number and by name.
@@ -31,8 +29,8 @@ _ELSEWHERE: Mapping[str, tuple[str, str]] = {
 def read(job: Job) -> None:
     """Read the files."""
     set_hostname(job, "me")
-    job.draft.listen.append(Table({"address": _ADDRESS}))
-    text = f"the address is an option of the program of qpsmtpd; here [[listen]] has {_ADDRESS}"
+    job.draft.listen.append(Table({"address": ADDRESS}))
+    text = f"the address is an option of the program of qpsmtpd; here [[listen]] has {ADDRESS}"
     job.findings.different("listen", text, "configuration.md#listen")
     _read_number(job, "databytes", "limits.message_size")
     _read_timeout(job)
