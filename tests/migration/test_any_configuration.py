@@ -1,4 +1,4 @@
-"""Whatever is in a folder, the new configuration is valid and no password is in it."""
+"""The new configuration is valid for any folder, whatever its files have."""
 
 import tomllib
 

@@ -71,7 +71,9 @@ def from_qpsmtpd(
 
     with importing.problems():
         job = read(folder, control, follow=follow)
-    return importing.finish(job, f"qpsmtpd in {folder}", out, dry_run=dry_run, as_json=as_json)
+    return importing.finish(
+        job, f"qpsmtpd in {folder.absolute()}", out, dry_run=dry_run, as_json=as_json
+    )
 
 
 @command.command("haraka", epilog="Example: gatepost import haraka /etc/haraka --out mail")
@@ -86,4 +88,6 @@ def from_haraka(folder: Path, *, out: Path, dry_run: bool, follow: bool, as_json
 
     with importing.problems():
         job = read(folder, follow=follow)
-    return importing.finish(job, f"Haraka in {folder}", out, dry_run=dry_run, as_json=as_json)
+    return importing.finish(
+        job, f"Haraka in {folder.absolute()}", out, dry_run=dry_run, as_json=as_json
+    )

@@ -52,7 +52,7 @@ def finish(job: Job, origin: str, out: Path, *, dry_run: bool, as_json: bool) ->
                 new_folder.rehearse(job.draft)
             else:
                 new_folder.write(
-                    job.draft, out, f"Made by `gatepost import` from {printable(origin)}."
+                    job.draft, out, f"Made by `gatepost import` from {printable(origin)}"
                 )
     checked = Report()
     if not dry_run:
