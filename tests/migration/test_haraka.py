@@ -465,6 +465,7 @@ def test_next_hops_of_single_domains_become_routes(tmp_path):
     assert (route["for"], route["to"]) == (["a.example"], "smtp://127.0.0.1:26")
     assert route["relay_for"] == ["192.0.2.0/24", "10.0.0.1/32"]
     assert "b.example" in found.config["recipients"]["domains"]
+    assert found.left("config/relay_dest_domains.ini") == ["c.example: expected a host and a port"]
 
 
 def test_dkim_keys_stay_where_they_are(tmp_path):
@@ -497,3 +498,29 @@ def test_a_plugin_of_ones_own_is_reported_with_its_hooks(tmp_path, path):
     assert found.left("config/plugins:1") == [
         "vip: a plugin of your own; its hooks, and those here: rcpt: on_rcpt, data_post: on_message"
     ]
+
+
+def test_domains_of_a_forwarding_plugin_that_decides_about_recipients(tmp_path):
+    forward = "host=h\ncheck_recipient=true\n[a.example]\nhost=i\n[ann@b.example]\nhost=j\n"
+    files = {"plugins": "queue/smtp_forward", "smtp_forward.ini": forward}
+    found = import_haraka(tmp_path, files)
+    assert found.config["recipients"]["domains"] == ["a.example"]
+    assert [one["for"] for one in found.config["route"]] == [
+        ["a.example"],
+        ["ann@b.example"],
+        ["*"],
+    ]
+
+
+def test_outgoing_mail_without_tls_stays_without(tmp_path):
+    files = RELAY | {"outbound.ini": "enable_tls=false\ndisabled=true\n"}
+    found = import_haraka(tmp_path, files)
+    assert found.config["route"][-1]["client"] == {"tls": "none"}
+    assert len(found.different("config/outbound.ini")) == 1
+
+
+def test_files_of_older_versions_are_read(tmp_path):
+    files = {"haproxy_hosts": "192.0.2.4\n", "smtpgreeting": "hello\n"}
+    found = import_haraka(tmp_path, files)
+    assert found.config["listen"][0]["proxy_from"] == ["192.0.2.4/32"]
+    assert len(found.different("config/smtpgreeting")) == 1

@@ -500,3 +500,25 @@ def test_an_unknown_plugin_is_reported(tmp_path, name):
     assert found.left("config/plugins:1") == [
         f"{name}: an unknown plugin, and its file was not found"
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "files", "place", "part"),
+    [
+        ("relay only 1", {}, "config/plugins:1", "recipients.domains = []"),
+        ("badmailfrom reject 0", {"badmailfrom": "a@b.example"}, "config/plugins:1", "action"),
+        (
+            "dnsbl",
+            {"dnsbl_zones": "a.example", "dnsbl_rejectmsg": "x"},
+            "config/dnsbl_rejectmsg",
+            "text",
+        ),
+        ("spamassassin munge_subject_threshold 5", {}, "config/plugins:1", "rewrite_header"),
+        ("ident/p0f /run/p0f smite_os windows", {}, "config/plugins:1", "smite_os"),
+        ("relay", {"morerelayclients.cdb": b"damaged"}, "config/morerelayclients.cdb", "CDB"),
+        ("relay", {"spool_dir": "/tmp"}, "config/spool_dir:1", "data_dir"),
+    ],
+)
+def test_what_differs_is_reported(tmp_path, line, files, place, part):
+    found = import_qpsmtpd(tmp_path, {"plugins": line, **files})
+    assert any(part in text for text in found.left(place) + found.different(place))

@@ -13,14 +13,16 @@ from tests.migration.made import lines
 
 from gatepost.lists.entry import parse_line
 from gatepost.lists.patterns import MAX_PATTERNS, compile_pattern
+from gatepost.migration import own_plugins
 from gatepost.migration.cdb import CdbError, records
 from gatepost.migration.findings import MOST_BAD_LINES, Findings, Kind
 from gatepost.migration.haraka.ini import parse_ini
 from gatepost.migration.networks import parse_network, without
 from gatepost.migration.own_plugins import hooks_of
 from gatepost.migration.rules import Rules, in_slashes, quoted, whole
-from gatepost.migration.scanners import points, server_address
+from gatepost.migration.services import next_hop, points, server_address
 from gatepost.migration.toml import assignment, to_toml
+from gatepost.plugin.hooks import HOOKS, NOTIFICATIONS
 from gatepost.plugins._regex_rules import parse_rule
 
 # networks
@@ -246,11 +248,32 @@ def test_points_are_a_number(text, number):
     assert points(text) == number
 
 
+@pytest.mark.parametrize(
+    ("host", "port", "target"),
+    [
+        ("mail.example", "25", "smtp://mail.example:25"),
+        ("[2001:db8::1]", "26", "smtp://[2001:db8::1]:26"),
+        ("2001:db8::1", "26", "smtp://[2001:db8::1]:26"),
+        ("10.0.0.1", "65535", "smtp://10.0.0.1:65535"),
+        *((host, "25", None) for host in ("", "a..b", "a b", "a/b", "u:p@h", "x" * 300)),
+        *(("h.example", port, None) for port in ("", "0", "65536", "-1", "٣", "smtp")),
+    ],
+)
+def test_a_next_hop_has_a_host_and_a_port(host, port, target):
+    assert next_hop("smtp", host, port) == target
+
+
 def test_the_hooks_of_perl_and_javascript_are_found():
     perl = "sub register { $self->register_hook('rcpt', 'x'); }\nsub hook_data_post {}\n"
     js = "exports.hook_mail = function () {}\nthis.register_hook( \"queue\", 'x')\n"
     assert hooks_of(perl) == ["data_post", "rcpt"]
     assert hooks_of(js) == ["mail", "queue"]
+
+
+def test_the_hooks_here_exist():
+    names = {*HOOKS, *NOTIFICATIONS}
+    here = {one.partition("_")[2] for one in own_plugins.HERE.values() if "_" in one}
+    assert here - names == {"any"}
 
 
 def test_wrong_lines_are_counted_beyond_the_first_and_once():

@@ -18,7 +18,7 @@ from gatepost.migration.finish import add_missing
 from gatepost.migration.validation import drop_invalid
 
 CONFIG = "gatepost.toml"
-_PRIVATE, _PUBLIC = 0o600, 0o644
+_PRIVATE, _PUBLIC = 0o600, 0o666
 
 
 class TakenError(ValueError):
@@ -50,8 +50,8 @@ def _fill(draft: Draft, made: Path, title: str) -> None:
             file.write(f"# from {one.place}\n")
             write_list(draft, one, file)
     for name, text in draft.texts.items():
+        (made / name).touch(_PRIVATE if name in draft.private else _PUBLIC)
         (made / name).write_text(text, "utf-8")
-        (made / name).chmod(_PRIVATE if name in draft.private else _PUBLIC)
     drop_invalid(draft, made)
     add_missing(draft)
     (made / CONFIG).write_text(f"# {title}\n\n{draft.text()}", "utf-8")

@@ -7,6 +7,7 @@ function for its row in the table of the server; plugins without one become a fi
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
+from gatepost.config.relay import is_everything
 from gatepost.migration.draft import Draft, ListFile
 from gatepost.migration.findings import Findings
 from gatepost.migration.networks import Network, parse_network
@@ -65,6 +66,14 @@ class Job:
             except ValueError as error:
                 self.findings.bad_line(line.file, line.number, str(error))
         return found
+
+    def relay_networks(self, name: str) -> list[Network]:
+        """Return the networks that may relay; all addresses of the Internet are a finding."""
+        found = self.networks(name)
+        if any(map(is_everything, found)):
+            text = "all addresses: an open relay is not taken over"
+            self.findings.left(self.source.place(name), text, "relay.md#foreign-domains")
+        return [one for one in found if not is_everything(one)]
 
     def add_list(
         self,

@@ -20,7 +20,7 @@ _HOOKS = (
     re.compile(r"\bregister_hook\s*\(?\s*['\"]([\w-]+)['\"]"),
 )
 # The hooks of qpsmtpd and Haraka, without the differences between `-` and `_`.
-_HERE: Mapping[str, str] = {
+HERE: Mapping[str, str] = {
     "pre_connection": "on_connect",
     "connect": "on_connect",
     "connect_init": "on_connect",
@@ -72,7 +72,7 @@ def described(path: Path | None) -> str:
         return "a plugin of your own, which cannot be read"
     if not hooks:
         return "a plugin of your own without a hook that can be recognised"
-    pairs = (f"{hook}: {_HERE.get(hook.replace('-', '_'), 'no equivalent')}" for hook in hooks)
+    pairs = (f"{hook}: {HERE.get(hook.replace('-', '_'), 'no equivalent')}" for hook in hooks)
     return f"a plugin of your own; its hooks, and those here: {', '.join(pairs)}"
 
 

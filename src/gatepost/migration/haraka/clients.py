@@ -1,31 +1,25 @@
 """Checks of the client, and the clients that may relay."""
 
 import re
+from collections.abc import Mapping
 
 from gatepost.migration.draft import Table
 from gatepost.migration.haraka.ini import MAIN, Ini, read_ini
 from gatepost.migration.haraka.settings import listen_from
 from gatepost.migration.job import Job, Used
 from gatepost.migration.networks import parse_network
+from gatepost.migration.services import next_hop
 from gatepost.migration.toml import Value
 
 _LONGEST_WAIT = 15
-_NEXT_HOP = re.compile(r'"nexthop"\s*:\s*"([A-Za-z0-9_.:\[\]-]{1,255})"')
+_NEXT_HOP = re.compile(r'"nexthop"\s*:\s*"(\[[0-9a-fA-F:.]+\]|[^":\s]+)(?::([0-9]+))?"')
 _ACTION = re.compile(r'"action"\s*:\s*"(\w+)"')
 _RELAY = "relay.md#foreign-domains"
 
 
-def reactions(
-    ini: Ini, rules: dict[str, str], *, otherwise: Value | None = None
-) -> dict[str, Value]:
+def reactions(ini: Ini, rules: Mapping[str, str]) -> dict[str, Value]:
     """Return the reaction of each rule that the section `reject` switches on."""
-    found: dict[str, Value] = {}
-    for theirs, ours in rules.items():
-        if ini.true("reject", theirs):
-            found[ours] = "deny"
-        elif otherwise is not None and ours not in found:
-            found[ours] = otherwise
-    return found
+    return {ours: "deny" for theirs, ours in rules.items() if ini.true("reject", theirs)}
 
 
 def take_relay(job: Job, used: Used) -> None:
@@ -33,7 +27,7 @@ def take_relay(job: Job, used: Used) -> None:
     ini = read_ini(job.source, "relay.ini")
     is_new = used.name.removeprefix("haraka-plugin-") == "relay"
     if ini.true("relay", "acl", default=True) and used.name != "relay_force_routing":
-        networks = job.networks("relay_acl_allow")
+        networks = job.relay_networks("relay_acl_allow")
         job.relay_for += [str(one) for one in networks]
         text = f"{used.name}: networks that may relay: {len(networks)}"
         job.findings.taken(used.place, text, _RELAY)
@@ -51,11 +45,12 @@ def _take_next_hops(job: Job) -> None:
         if action is not None and action[1] == "accept":
             job.draft.append("recipients.domains", domain)
             job.findings.taken(ini.place, f"domain {domain}", "configuration.md#recipients")
-        if hop is not None:
-            job.draft.routes.insert(
-                0, Table({"for": [domain], "to": f"smtp://{hop[1]}"}, ini.place)
-            )
-            job.findings.taken(ini.place, f"route of {domain} to smtp://{hop[1]}", "relay.md")
+        target = next_hop("smtp", hop[1], hop[2] or "25") if hop else None
+        if target is not None:
+            job.draft.routes.insert(0, Table({"for": [domain], "to": target}, ini.place))
+            job.findings.taken(ini.place, f"route of {domain} to {target}", "relay.md")
+        elif '"nexthop"' in value:
+            job.findings.left(ini.place, f"{domain}: expected a host and a port", "relay.md")
 
 
 def take_dns_lists(job: Job, used: Used) -> None:

@@ -7,7 +7,7 @@ from gatepost.migration.entries import address_or_domain, domain
 from gatepost.migration.haraka.clients import reactions
 from gatepost.migration.haraka.ini import MAIN, Ini, read_ini
 from gatepost.migration.job import Job, Used
-from gatepost.migration.scanners import points, server_address
+from gatepost.migration.services import points, server_address
 from gatepost.migration.toml import Value
 
 _SPF_RESULTS = ("none", "softfail", "fail", "permerror")

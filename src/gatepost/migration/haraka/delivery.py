@@ -1,15 +1,14 @@
 """Queue plugins: the targets of accepted mail."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 
 from gatepost.migration.draft import Table
 from gatepost.migration.haraka.ini import MAIN, Ini, read_ini
 from gatepost.migration.haraka.recipients import forwarded_domains
 from gatepost.migration.job import Job, Used
+from gatepost.migration.services import next_hop
 from gatepost.migration.toml import Value
 
-_HOST = re.compile(r"[A-Za-z0-9_.:\[\]-]{1,255}")
 _QMAIL = "/var/qmail/bin/qmail-queue"
 
 
@@ -72,10 +71,7 @@ def _target(ini: Ini, section: str, scheme: str, port: int) -> str | None:
         return f"{scheme}:unix:{path}"
     host = ini.get("host", "127.0.0.1" if scheme == "lmtp" else "localhost", section)
     number = ini.get("port", str(port), section)
-    if not _HOST.fullmatch(host) or not number.isascii() or not number.isdigit():
-        return None
-    bare = host.strip("[]")
-    return f"{scheme}://{f'[{bare}]' if ':' in bare else bare}:{int(number)}"
+    return next_hop(scheme, host, number)
 
 
 def _qmail(job: Job, _used: Used) -> Iterator[Table]:

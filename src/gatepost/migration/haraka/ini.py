@@ -25,9 +25,6 @@ class Ini:
         self._sections = sections
         self.place = place
 
-    def __bool__(self) -> bool:
-        return any(self._sections.values())
-
     def sections(self) -> Iterator[str]:
         """Yield the names of all sections but `main`."""
         return (name for name in self._sections if name != MAIN)

@@ -30,7 +30,8 @@ def take(job: Job, used: Used) -> None:
         most = ini.number("max", section, 100_000)
         if ini.true(section, "enabled") and most:
             job.draft.set(path, most, ini.place)
-    rules = [rule for rule in (_connections(ini), *map(ini_rule(ini), _RATES)) if rule]
+    found = (_connections(ini), *(_rule(ini, name, by) for name, by in _RATES.items()))
+    rules = [rule for rule in found if rule]
     if rules:
         job.check("rate_limit", used, {"rules": rules})
     else:
@@ -44,11 +45,6 @@ def take(job: Job, used: Used) -> None:
 def _connections(ini: Ini) -> dict[str, Value] | None:
     rule = _rule(ini, "rate_conn", ("address",))
     return {**rule, "count": "connections"} if rule else None
-
-
-def ini_rule(ini: Ini):  # type: ignore[no-untyped-def] # noqa: ANN201
-    """Return a function that makes the rule of a section."""
-    return lambda section: _rule(ini, section, _RATES[section])
 
 
 def _rule(ini: Ini, section: str, by: tuple[str, ...]) -> dict[str, Value] | None:

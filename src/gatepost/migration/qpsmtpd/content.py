@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from gatepost.migration.dkim_keys import take_folders
 from gatepost.migration.job import Job, Used
 from gatepost.migration.qpsmtpd.clients import mode, reaction
-from gatepost.migration.scanners import points, server_address
+from gatepost.migration.services import points, server_address
 from gatepost.migration.toml import Value
 
 _MAX_HOPS = 1000

@@ -1,13 +1,12 @@
 """Queue plugins: the target of accepted mail. The first one that can be used counts."""
 
-import re
 from collections.abc import Callable, Mapping
 
 from gatepost.migration.draft import Table
 from gatepost.migration.job import Job, Used
+from gatepost.migration.services import next_hop
 from gatepost.migration.toml import Value
 
-_HOST = re.compile(r"[A-Za-z0-9_.:-]{1,255}")
 _FIELDS = {"%l": "{local}", "%d": "{domain}", "%u": "{local}@{domain}"}
 
 
@@ -31,10 +30,10 @@ def take(job: Job, used: Used) -> None:
 def _forward(used: Used) -> dict[str, Value] | None:
     host, *more = used.arguments or ("",)
     port = more[0] if more else "25"
-    if not _HOST.fullmatch(host) or not port.isascii() or not port.isdigit():
+    target = next_hop("smtp", host, port)
+    if target is None:
         return None
-    address = f"[{host}]" if ":" in host else host
-    keys: dict[str, Value] = {"to": f"smtp://{address}:{port}"}
+    keys: dict[str, Value] = {"to": target}
     if "xclient" in more:
         keys["client"] = {"forward": "xclient"}
     return keys

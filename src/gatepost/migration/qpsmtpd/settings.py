@@ -92,7 +92,7 @@ def _level(word: str) -> str | None:
 
 def take_relay(job: Job, used: Used) -> None:
     """Take the clients that may relay, without those that may not."""
-    allowed = [*job.networks("relayclients"), *_more_clients(job)]
+    allowed = [*job.relay_networks("relayclients"), *_more_clients(job)]
     forbidden = job.networks("norelayclients")
     networks = without(allowed, forbidden)
     job.relay_for += [str(one) for one in networks]
