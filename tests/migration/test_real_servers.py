@@ -156,8 +156,15 @@ def test_the_sample_of_qpsmtpd_is_served(tmp_path):
         assert eventually(lambda: list(ours.glob("var/mail/localhost/ann/new/*")))
 
 
-def test_the_sample_of_haraka_is_checked_without_an_error(tmp_path):
+def test_the_sample_of_haraka_is_served(tmp_path):
     why_not("haraka")
     job = haraka.read(peers.ROOT / "haraka/node_modules/Haraka")
-    imported(job, tmp_path)
     assert [one.keys["address"] for one in job.draft.listen] == ["0.0.0.0:25", "[::]:25"]
+    del job.draft.listen[1]  # one address, which the test replaces
+    job.draft.plugins.clear()  # no question to the DNS
+    job.draft.routes[0].keys = {"for": ["*"], "to": "file:mail"}
+    ours = imported(job, tmp_path)
+    with running.gatepost(ours) as port:
+        running.send(port, GOOD, "ann@haraka.local")
+        assert running.outcomes(port, STRANGER, GOOD, ["x@other.example"]) == ["rcpt"]
+        assert eventually(lambda: [one for one in ours.glob("mail/*") if one.is_file()])
