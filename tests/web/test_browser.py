@@ -1,14 +1,19 @@
 """The dashboard in Chromium: each page, its sizes and colours, the keyboard, the rules of axe."""
 
+import threading
 import urllib.parse
+from itertools import count
 
 import pytest
 from tests.web import full
+from tests.web.made import RECORDS, accepted
 from tests.web.served import PASSWORD, VIEWS, Dashboard, write_records
 from tests.web.test_now import while_connected
 
+from gatepost.ledger.records import Client
 from gatepost.registry.file import FileRegistry
 
+CLIENT = Client("192.0.2.1")
 PATHS = [
     "/login",
     *VIEWS,
@@ -152,6 +157,51 @@ def test_the_keyboard_ends_a_session(visit, tmp_path):
         found, reply = while_connected(dashboard, lambda: visit("end", dashboard))
     assert found == {"serious": [], "done": "The session was ended. The client got 421."}
     assert reply.startswith(b"421 ")
+
+
+def test_open_sessions_change_in_place(visit, running):
+    found, _ = while_connected(running, lambda: visit("now"))
+    assert found == {
+        "kept": True,
+        "focus": "End",
+        "selected": "127.0.0.1",
+        "scrolled": True,
+        "serious": [],
+        "announced": "Live",
+    }
+
+
+@pytest.mark.parametrize("query", ["to=alice@example.com", "to=new@example.com"])
+def test_new_rows_are_added_on_top(visit, tmp_path, query):
+    address = query.partition("=")[2]
+    write_records(tmp_path / "var", *RECORDS)
+    stop = threading.Event()
+
+    def write():
+        for number in count(1):
+            if stop.wait(0.1):
+                return
+            first = 1000 * number
+            records = [accepted(first + one, address, client=CLIENT) for one in range(40)]
+            write_records(tmp_path / "var", *records)
+
+    with Dashboard(tmp_path) as dashboard:
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            found = visit("follow", dashboard, live=query)
+        finally:
+            stop.set()
+            writer.join()
+    assert found.pop("before") <= 50
+    assert found == {
+        "place": f"/find?{query}#follow",
+        "repeated": 0,
+        "animation": "none",
+        "serious": [],
+        "paused": 1,
+        "missing": "1,200 records are not shown. Load the page again.",
+    }
 
 
 def test_pages_work_without_scripts(visit):

@@ -28,13 +28,20 @@ def check_token(site: Site, request: Request) -> ApiToken | None:
 
     Raises `EntriesError`, and `TooManyError` for wrong ones.
     """
+    token = valid_token(site, request)
     text = bearer(request)
-    token = site.api_tokens.find(text)
-    if token is not None and token.expires > time.time():
-        return token
-    if text:
-        _count(site, client_of(request, site.config.web).address, token)
-    return None
+    if token is None and text:
+        _count(site, client_of(request, site.config.web).address, site.api_tokens.find(text))
+    return token
+
+
+def valid_token(site: Site, request: Request) -> ApiToken | None:
+    """Return the token of a request, None without a valid one; counts nothing.
+
+    Raises `EntriesError`.
+    """
+    token = site.api_tokens.find(bearer(request))
+    return token if token is not None and token.expires > time.time() else None
 
 
 def _count(site: Site, address: str, token: ApiToken | None) -> None:
