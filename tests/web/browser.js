@@ -277,6 +277,35 @@ const withoutScripts = async (browser) => {
   return found;
 };
 
+// Loads pages with hostile text: elements that it has made, dialogs, and whether it is shown as text.
+const findMarkup = async (browser) => {
+  const context = await open(browser, {});
+  const page = await context.newPage();
+  const dialogs = [];
+  page.on("dialog", (one) => {
+    dialogs.push(one.message());
+    one.dismiss();
+  });
+  const found = [];
+  for (const path of given.paths) {
+    await page.goto(given.base + path, { waitUntil: "load" });
+    found.push(
+      await page.evaluate(
+        ([where, text]) => ({
+          path: where,
+          made: [...document.querySelectorAll("*")]
+            .filter((one) => one.matches("img:not([src^='/static/']), script:not([src])") ||
+              one.getAttributeNames().some((name) => name.startsWith("on")))
+            .map((one) => one.outerHTML),
+          shown: document.body.textContent.includes(text),
+        }),
+        [path, given.text],
+      ),
+    );
+  }
+  return { found, dialogs };
+};
+
 const stateOf = (page, text) =>
   page.waitForFunction((expected) => document.querySelector(".state").textContent === expected, text);
 
@@ -363,36 +392,9 @@ const follow = async (browser) => {
   return found;
 };
 
-// Loads pages with hostile text: elements that it has made, dialogs, and whether it is shown as text.
-const findMarkup = async (browser) => {
-  const context = await open(browser, {});
-  const page = await context.newPage();
-  const dialogs = [];
-  page.on("dialog", (one) => {
-    dialogs.push(one.message());
-    one.dismiss();
-  });
-  const found = [];
-  for (const path of given.paths) {
-    await page.goto(given.base + path, { waitUntil: "load" });
-    found.push(
-      await page.evaluate(
-        ([where, text]) => ({
-          path: where,
-          made: [...document.querySelectorAll("*")]
-            .filter((one) => one.matches("img:not([src^='/static/']), script:not([src])") ||
-              one.getAttributeNames().some((name) => name.startsWith("on")))
-            .map((one) => one.outerHTML),
-          shown: document.body.textContent.includes(text),
-        }),
-        [path, given.text],
-      ),
-    );
-  }
-  return { found, dialogs };
-};
-
 const ACTS = {
+  now: watchNow,
+  follow,
   markup: findMarkup,
   visit: visitAll,
   walk: walkPages,
@@ -401,8 +403,6 @@ const ACTS = {
   queue: changeQueue,
   end: endSession,
   plain: withoutScripts,
-  watch: watchNow,
-  follow,
 };
 
 const run = async () => {

@@ -140,8 +140,27 @@ def test_the_keyboard_chooses_and_arms_a_trap(visit, running):
     assert found["undo"].endswith("action=shadow")
 
 
+def test_the_keyboard_selects_and_holds_messages(visit, tmp_path):
+    full.fill(tmp_path / "var")
+    with Dashboard(tmp_path) as dashboard:
+        found = visit("queue", dashboard, names=["1-1", "1-2"])
+    assert found == {
+        "asked": "Hold 2 recipients",
+        "serious": [],
+        "broken": [],
+        "done": "2 recipients held.",
+    }
+
+
+def test_the_keyboard_ends_a_session(visit, tmp_path):
+    with Dashboard(tmp_path) as dashboard:
+        found, reply = while_connected(dashboard, lambda: visit("end", dashboard))
+    assert found == {"serious": [], "done": "The session was ended. The client got 421."}
+    assert reply.startswith(b"421 ")
+
+
 def test_open_sessions_change_in_place(visit, running):
-    found, _ = while_connected(running, lambda: visit("watch"))
+    found, _ = while_connected(running, lambda: visit("now"))
     assert found == {
         "kept": True,
         "focus": "End",
@@ -183,25 +202,6 @@ def test_new_rows_are_added_on_top(visit, tmp_path, query):
         "paused": 1,
         "missing": "1,200 records are not shown. Load the page again.",
     }
-
-
-def test_the_keyboard_selects_and_holds_messages(visit, tmp_path):
-    full.fill(tmp_path / "var")
-    with Dashboard(tmp_path) as dashboard:
-        found = visit("queue", dashboard, names=["1-1", "1-2"])
-    assert found == {
-        "asked": "Hold 2 recipients",
-        "serious": [],
-        "broken": [],
-        "done": "2 recipients held.",
-    }
-
-
-def test_the_keyboard_ends_a_session(visit, tmp_path):
-    with Dashboard(tmp_path) as dashboard:
-        found, reply = while_connected(dashboard, lambda: visit("end", dashboard))
-    assert found == {"serious": [], "done": "The session was ended. The client got 421."}
-    assert reply.startswith(b"421 ")
 
 
 def test_pages_work_without_scripts(visit):

@@ -16,13 +16,13 @@ from gatepost.config.load import config_from_dict
 from gatepost.ledger.records import Client, Connection, Delivery
 from gatepost.web import server
 from gatepost.web.access.users import WebUser
-from gatepost.web.api.openapi import BASE
 from gatepost.web.app import make_app
 from gatepost.web.audit import Audit
 from gatepost.web.live import places
 from gatepost.web.live import stream as streams
 from gatepost.web.live.feed import Feed
 from gatepost.web.live.viewer import Viewer
+from gatepost.web.problems import BASE
 from gatepost.web.server import WebServer
 from gatepost.web.site import COOKIE, Site
 

@@ -10,7 +10,6 @@ from starlette.requests import Request
 
 from gatepost.web.access.api_tokens import ApiToken, bearer
 from gatepost.web.access.client import client_of
-from gatepost.web.access.entries import EntriesError
 from gatepost.web.site import Site
 
 EXPIRED = "expired"
@@ -29,26 +28,20 @@ def check_token(site: Site, request: Request) -> ApiToken | None:
 
     Raises `EntriesError`, and `TooManyError` for wrong ones.
     """
+    token = valid_token(site, request)
     text = bearer(request)
-    token = site.api_tokens.find(text)
-    if token is not None and _is_valid(token):
-        return token
-    if text:
-        _count(site, client_of(request, site.config.web).address, token)
-    return None
+    if token is None and text:
+        _count(site, client_of(request, site.config.web).address, site.api_tokens.find(text))
+    return token
 
 
-def is_same(site: Site, request: Request, token: ApiToken) -> bool:
-    """Return whether a request would get this token again: it is valid, and has not changed."""
-    try:
-        return _is_valid(token) and site.api_tokens.find(bearer(request)) == token
-    except EntriesError:
-        return False
+def valid_token(site: Site, request: Request) -> ApiToken | None:
+    """Return the token of a request, None without a valid one; counts nothing.
 
-
-def _is_valid(token: ApiToken) -> bool:
-    """Return whether a token has not expired."""
-    return token.expires > time.time()
+    Raises `EntriesError`.
+    """
+    token = site.api_tokens.find(bearer(request))
+    return token if token is not None and token.expires > time.time() else None
 
 
 def _count(site: Site, address: str, token: ApiToken | None) -> None:

@@ -34,7 +34,7 @@ from gatepost.web.live.stream import EventStream, Stream, start_of
 from gatepost.web.problems import problem
 from gatepost.web.site import Site
 from gatepost.web.source import Source
-from gatepost.web.token_check import TooManyError, check_token, is_same
+from gatepost.web.token_check import TooManyError, check_token, valid_token
 from gatepost.web.trials import log_trial
 from gatepost.web.views.find import timeless
 
@@ -133,9 +133,16 @@ async def _stream(site: Site, operation: Operation, token: ApiToken, request: Re
     group = (token.scope, timeless(call.filters))
     sees_counts = token.scope.is_everything
     viewer = RecordsViewer(operation.stream, group, found, position, sees_counts=sees_counts)
-    may_see = partial(is_same, site, request, token)
+    may_see = partial(_is_same, site, request, token)
     stream = Stream(site.live.records, viewer, may_see, site.live.is_closing, seconds)
     return EventStream(stream, site.live.places, call.author, _full)
+
+
+def _is_same(site: Site, request: Request, token: ApiToken) -> bool:
+    try:
+        return valid_token(site, request) == token
+    except EntriesError:
+        return False
 
 
 def _full(text: str) -> Response:
