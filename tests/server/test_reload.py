@@ -16,13 +16,9 @@ from tests.process.supervised import (
     sending,
     subjects,
 )
+from tools.daemon import free_port
 
 FAILED = "reload failed"
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 @pytest.mark.parametrize("numbers", [(2, 2, 2), (3, 1, 2)], ids=["same", "changing"])
