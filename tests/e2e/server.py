@@ -12,7 +12,7 @@ from tests.net import authority
 
 GATEPOST = Path(sys.executable).with_name("gatepost")
 READY = re.compile(r"^gatepost: ready smtp=127\.0\.0\.1:(\d+)(?: .*)?$", re.MULTILINE)
-PATIENCE = 20.0  # seconds for anything to happen on a busy machine
+PATIENCE = 60.0  # seconds for anything to happen on a busy machine
 POLL = 0.01
 LIMIT = 3 * 1024 * 1024  # message_size
 

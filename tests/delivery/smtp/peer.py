@@ -26,7 +26,8 @@ POLITE = {
 }
 ENDS = (OSError, asyncio.IncompleteReadError, asyncio.CancelledError)
 QUICK = {"connect_timeout": 5.0, "command_timeout": 5.0, "data_timeout": 5.0, "end_timeout": 5.0}
-IMPATIENT = dict.fromkeys(QUICK, 0.1)
+# Long enough for a reply of a peer on a busy machine.
+IMPATIENT = dict.fromkeys(QUICK, 1.0)
 
 
 class DroppedError(Exception):

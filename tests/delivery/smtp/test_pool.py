@@ -76,7 +76,7 @@ def test_waiting_too_long_for_a_connection_is_an_error():
         first.cancel()
         await asyncio.wait([first])
 
-    played(two, {"MAIL": "hang"}, connections=1, connect_timeout=0.05)
+    played(two, {"MAIL": "hang"}, connections=1, connect_timeout=0.5)
 
 
 def test_a_cancelled_turn_is_passed_on():
