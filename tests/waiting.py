@@ -1,0 +1,15 @@
+"""Waiting for what another process or thread does: a test polls, with one limit for all."""
+
+import time
+
+PATIENCE = 60.0  # seconds for anything to happen on a busy machine
+POLL = 0.01
+
+
+def eventually(condition):
+    """Poll until `condition()` is true; return its value."""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {PATIENCE} s: {condition}"
+        time.sleep(POLL)
+    return found
