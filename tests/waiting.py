@@ -1,5 +1,6 @@
-"""Waiting for what another process or thread does: a test polls, with one limit for all."""
+"""Waiting for what another process, thread or task does: a test polls, with one limit for all."""
 
+import asyncio
 import time
 
 PATIENCE = 60.0  # seconds for anything to happen on a busy machine
@@ -13,3 +14,10 @@ def eventually(condition):
         assert time.monotonic() < deadline, f"not within {PATIENCE} s: {condition}"
         time.sleep(POLL)
     return found
+
+
+async def until(condition):
+    """Run the event loop until `condition()` is true."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0)

@@ -124,12 +124,6 @@ def settings(tls=None, **options):
     )
 
 
-async def until(condition):
-    """Run other tasks until a condition is true."""
-    while not condition():  # noqa: ASYNC110 - the condition reads a plain attribute of a protocol
-        await asyncio.sleep(0.001)
-
-
 def run(scenario):
     """Run a coroutine; a test that hangs fails."""
 

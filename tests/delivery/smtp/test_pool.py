@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 from tests.delivery.samples import delivery, message, recipient
-from tests.delivery.smtp.peer import DROP, EHLO, OK, POLITE, Peer, run, settings, until
+from tests.delivery.smtp.peer import DROP, EHLO, OK, POLITE, Peer, run, settings
+from tests.waiting import until
 
 from gatepost.delivery.smtp.relay import Relay
 from gatepost.delivery.target import DeliveryError

@@ -18,8 +18,8 @@ from tests.delivery.smtp.peer import (
     Peer,
     run,
     settings,
-    until,
 )
+from tests.waiting import until
 
 from gatepost.delivery.smtp.connection import downgrades
 from gatepost.delivery.smtp.hop import Hop
