@@ -19,6 +19,7 @@ TRAP = "/review/trap?entry=old@example.com&action=armed"
 PATHS = [
     "/login",
     *VIEWS,
+    "/try",
     "/dossier?q=client.example",
     TRAP,
     "/message/c4-1.1",

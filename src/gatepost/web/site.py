@@ -26,6 +26,7 @@ from gatepost.web.access.sessions import Sessions, belongs_to, identity_of
 from gatepost.web.access.tokens import FirstToken, FormTokens
 from gatepost.web.access.users import UsersFile, WebUser
 from gatepost.web.audit import Audit
+from gatepost.web.trials import Trials
 
 QUERIES = 4
 PASSWORDS = 2
@@ -63,6 +64,7 @@ class Site:
         self.passwords = PasswordChecker(PASSWORDS)
         # Its hash for unknown users takes as long to check as that of a user.
         self.decoys = UserList()
+        self.trials = Trials()
         self._threads = ThreadPoolExecutor(QUERIES, "gatepost-web")
         self._free = BoundedSemaphore(2 * QUERIES)
 

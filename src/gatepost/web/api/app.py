@@ -24,13 +24,14 @@ from gatepost.web.access.client import client_of
 from gatepost.web.access.entries import EntriesError
 from gatepost.web.api.openapi import PROBLEM, ProblemDetails, document
 from gatepost.web.api.operations import OPERATIONS, Call, Operation
-from gatepost.web.api.parameters import QueueRequest, checked
-from gatepost.web.api.results import ChangedData
+from gatepost.web.api.parameters import checked
+from gatepost.web.api.results import ChangedData, TrialData
 from gatepost.web.asking import Problem, ask
 from gatepost.web.changes import ACTIONS, ChangeError, changed_text
 from gatepost.web.filters import FilterError, parse_filters
 from gatepost.web.site import Site
 from gatepost.web.source import Source
+from gatepost.web.trials import log_trial
 
 JSON = "application/json"
 _NO_TOKEN = "Send a valid token: Authorization: Bearer TOKEN"  # noqa: S105 - no token
@@ -94,17 +95,23 @@ async def _answer(site: Site, operation: Operation, token: ApiToken, request: Re
         f"token {token.name}",
         await _body(operation, request),
     )
-    found: Any | Problem = await ask(site, partial(operation.run, call))
+    found: Any | Problem
+    if operation.waits:
+        found = await operation.run(call, site.trials)
+    else:
+        found = await ask(site, partial(operation.run, call))
     if isinstance(found, Problem):
         return problem(found.status, found.text)
+    client = client_of(request, site.config.web).address
+    if isinstance(found, TrialData):
+        log_trial(call.author, client)
     if isinstance(found, ChangedData):
-        client = client_of(request, site.config.web).address
         what = changed_text(ACTIONS[operation.name], found.recipients, call.body.messages)
         site.audit.record("mail changed", call.author, client, what)
     return Response(msgspec.json.encode(found), media_type=JSON)
 
 
-async def _body(operation: Operation, request: Request) -> QueueRequest | None:
+async def _body(operation: Operation, request: Request) -> msgspec.Struct | None:
     """Return the body of a request; raises HTTPException and `msgspec.MsgspecError`."""
     if operation.body is None:
         return None
@@ -112,9 +119,10 @@ async def _body(operation: Operation, request: Request) -> QueueRequest | None:
     if media_type != JSON:
         raise HTTPException(415, f"Send {JSON}")
     try:
-        return msgspec.json.decode(await request.body(), type=operation.body)
+        found: msgspec.Struct = msgspec.json.decode(await request.body(), type=operation.body)
     except UnicodeDecodeError as error:
         raise HTTPException(400, "expected UTF-8") from error
+    return found
 
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:

@@ -5,22 +5,36 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
+import msgspec
+
 from gatepost.ledger.words.explain import explain, headline
 from gatepost.ledger.words.fitting import plain
 from gatepost.web.access.users import Role
-from gatepost.web.api.parameters import FILTERS, PERIOD, ForwardRequest, QueueRequest, limit_of
+from gatepost.web.api.parameters import (
+    FILTERS,
+    PERIOD,
+    ForwardRequest,
+    QueueRequest,
+    TryRequest,
+    limit_of,
+)
 from gatepost.web.api.results import (
     ChangedData,
     HealthData,
     MessageData,
     RecordsPage,
+    TrialData,
     ViewData,
     data_of,
+    trial_data,
 )
+from gatepost.web.asking import Problem
 from gatepost.web.changes import ACTIONS, Action, perform
 from gatepost.web.filters import Filters
 from gatepost.web.source import Source
+from gatepost.web.trials import BusyTrialsError, Trials, TryError
 from gatepost.web.views import find, health, message, outcomes, quarantine, queue, reasons, traps
+from gatepost.web.views.try_form import PATH as TRY_PATH
 from gatepost.web.views.view import Shown
 
 Query = Callable[[Source, Filters], Shown]
@@ -43,19 +57,22 @@ class Call(NamedTuple):
 class Operation(NamedTuple):
     """An operation. `run` is called in a thread; None is a reference without a record.
 
+    If it `waits`, `run` is awaited in the event loop, and also gets the trials of the dashboard.
+
     `role` is what a token needs. If it is not `is_scoped`, it is for tokens without domains.
     """
 
     name: str
     path: str
     about: str
-    run: Callable[[Call], Any]
+    run: Callable[..., Any]
     result: Any
     parameters: Sequence[str] = ()
-    body: type[QueueRequest] | None = None
+    body: type[msgspec.Struct] | None = None
     method: str = "GET"
     role: Role = "viewer"
     is_scoped: bool = True
+    waits: bool = False
 
     @property
     def path_parameters(self) -> list[str]:
@@ -112,6 +129,18 @@ def _of_action(action: Action) -> Operation:
     )
 
 
+async def _try(call: Call, trials: Trials) -> TrialData | Problem:
+    try:
+        tried = await trials.run(
+            call.source.config, call.body, call.body.compare, call.body.message
+        )
+    except TryError as error:
+        return Problem(400, str(error))
+    except BusyTrialsError as error:
+        return Problem(503, str(error))
+    return trial_data(tried)
+
+
 OPERATIONS = (
     _of_view(
         "messages",
@@ -154,4 +183,16 @@ OPERATIONS = (
         is_scoped=False,
     ),
     *map(_of_action, ACTIONS.values()),
+    Operation(
+        "try",
+        TRY_PATH,
+        "What would happen to a message now, and with the configuration in another file.",
+        _try,
+        TrialData,
+        body=TryRequest,
+        method="POST",
+        role="admin",
+        is_scoped=False,
+        waits=True,
+    ),
 )

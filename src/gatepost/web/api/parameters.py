@@ -9,6 +9,7 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
+from gatepost.checks.trial.envelope import Given
 from gatepost.web.changes import LONGEST_NAME, MOST_NAMES
 from gatepost.web.filters import MAX_TEXT, PERIODS, RESULTS, FilterError
 
@@ -26,6 +27,16 @@ class ForwardRequest(QueueRequest, frozen=True):
     """Messages of the queue, and the address to which they are sent."""
 
     address: Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
+
+
+class TryRequest(Given, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A client, an envelope, and a message in Base64; without one a short message is used.
+
+    `compare` is the name of another configuration next to that of the server, "" for none.
+    """
+
+    message: bytes = b""
+    compare: str = ""
 
 
 class Parameter(NamedTuple):
