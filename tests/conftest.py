@@ -4,6 +4,7 @@ import contextlib
 import logging
 import math
 import os
+import signal
 import warnings
 from pathlib import Path
 
@@ -16,6 +17,11 @@ from tools.check import FAILED_TESTS
 
 from gatepost.log import setup
 from gatepost.plugin import chain
+
+# A run in the background of a shell ignores SIGINT, and without this so would all processes that
+# tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No time limit for an example: the machine may be busy.
 settings.register_profile("gatepost", deadline=None)
