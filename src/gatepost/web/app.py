@@ -31,6 +31,7 @@ from gatepost.web.reviewing import trap_page
 from gatepost.web.showing import show, show_message
 from gatepost.web.site import Site, Visitor
 from gatepost.web.status import StatusPage
+from gatepost.web.streaming import EVENTS_PATH, LIVE, SESSIONS_PATH, rows_stream, sessions_stream
 from gatepost.web.trials import most_octets
 from gatepost.web.trying import refuse, try_page
 from gatepost.web.views.now import END_PATH
@@ -59,6 +60,8 @@ def make_app(site: Site) -> ASGIApp:
                 Route("/message/{ref}", _for_users(site, show_message)),
                 Route(PATH, _for_users(site, trap_page), methods=["GET", "POST"]),
                 Route(END_PATH, _for_users(site, end_session), methods=["GET", "POST"]),
+                Route(SESSIONS_PATH, _for_users(site, sessions_stream)),
+                Route(EVENTS_PATH, _for_users(site, rows_stream)),
                 Route("/queue/change", _for_users(site, change_queue), methods=["POST"]),
                 Route("/login", _login(site), methods=["GET", "POST"]),
                 Route("/logout", _for_users(site, _log_out), methods=["POST"]),
@@ -114,7 +117,8 @@ def _not_logged_in(site: Site, request: Request) -> Response:
     name = client_of(request, site.config.web).user
     if name:
         return page("unknown.html", 403, name=name)
-    if request.method != "GET" or "format" in request.query_params:
+    is_page = not request.scope["path"].startswith(LIVE)
+    if request.method != "GET" or "format" in request.query_params or not is_page:
         return Response("Log in first.\n", 401)
     query = request.scope["query_string"].decode("latin-1")
     target = request.scope["path"] + (f"?{query}" if query else "")

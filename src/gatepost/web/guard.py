@@ -5,8 +5,8 @@ A plain ASGI application around another one, so that a response can be a stream.
 Security: pages load nothing from other hosts and run no code but that of `/static`. They are not
 shown in frames, and not stored by caches. An error shows nothing about its cause; the log has it.
 
-Limits: BODY octets of a request, unless its path has another limit; SECONDS for it and its
-response.
+Limits: BODY octets of a request, unless its path has another limit; the time of
+`gatepost.web.limits` for it and its response.
 """
 
 import asyncio
@@ -17,9 +17,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatepost.log.logger import get_logger
+from gatepost.web.limits import seconds_of
 
 BODY = 64 * 1024
-SECONDS = 30.0
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
     " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -49,7 +49,7 @@ class Guard:
         response = _Response(send)
         body = _Body(receive, self._bodies.get(scope.get("path", ""), BODY))
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(seconds_of(scope["path"])):
                 await self._app(scope, body.receive, response.send)
         except TimeoutError:
             await response.fail(503, "The request took too long.")

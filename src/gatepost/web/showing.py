@@ -58,11 +58,19 @@ async def answer(
         filters = parse_filters(request.query_params, source.now)
     except FilterError as error:
         return render(view, visitor, Filters(), Problem(400, str(error)))
-    found = await ask(site, lambda: query(source, filters))
+    found = _with_cursor(site, await ask(site, lambda: query(source, filters)))
     name = request.query_params.get("format", "")
     if not name or isinstance(found, Problem):
         return render(view, visitor, filters, found)
     return _export(view, found, name, request.query_params.get("table", ""))
+
+
+def _with_cursor(site: Site, found: Shown | Problem) -> Shown | Problem:
+    """Add the text of the position in the ledger, from which a live stream continues."""
+    if isinstance(found, Problem) or "position" not in found.facts:
+        return found
+    after = site.live.cursors.make(found.facts["position"])
+    return found._replace(facts={**found.facts, "after": after})
 
 
 def _export(view: View, found: Shown, name: str, table_name: str) -> Response:

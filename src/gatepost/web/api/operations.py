@@ -7,12 +7,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from gatepost.ledger.matching import matcher
+from gatepost.ledger.records import Record
 from gatepost.ledger.words.explain import explain, headline
 from gatepost.ledger.words.fitting import plain
 from gatepost.web.access.users import Role
 from gatepost.web.api.parameters import (
     FILTERS,
     PERIOD,
+    SELECTIVE,
     ForwardRequest,
     QueueRequest,
     TryRequest,
@@ -31,6 +34,7 @@ from gatepost.web.api.results import (
 from gatepost.web.asking import Problem
 from gatepost.web.changes import ACTIONS, Action, perform
 from gatepost.web.filters import Filters
+from gatepost.web.live import sse
 from gatepost.web.source import Source
 from gatepost.web.trials import BusyTrialsError, Trials, TryError
 from gatepost.web.views import find, health, message, outcomes, quarantine, queue, reasons, traps
@@ -38,6 +42,7 @@ from gatepost.web.views.try_form import PATH as TRY_PATH
 from gatepost.web.views.view import Shown
 
 Query = Callable[[Source, Filters], Shown]
+JSON = "application/json"
 
 
 class Call(NamedTuple):
@@ -58,6 +63,7 @@ class Operation(NamedTuple):
     """An operation. `run` is called in a thread; None is a reference without a record.
 
     If it `waits`, `run` is awaited in the event loop, and also gets the trials of the dashboard.
+    The result of a `stream` is a function for new records, which returns the data of an event.
 
     `role` is what a token needs. If it is not `is_scoped`, it is for tokens without domains.
     """
@@ -73,6 +79,12 @@ class Operation(NamedTuple):
     role: Role = "viewer"
     is_scoped: bool = True
     waits: bool = False
+    stream: str = ""
+
+    @property
+    def media_type(self) -> str:
+        """The type of the response."""
+        return sse.MEDIA_TYPE if self.stream else JSON
 
     @property
     def path_parameters(self) -> list[str]:
@@ -86,6 +98,18 @@ def _records(call: Call) -> RecordsPage:
     found = list(islice(call.source.ledger.select(selection), limit + 1))
     more = found[limit - 1].time if len(found) > limit else None
     return RecordsPage(found[:limit], more)
+
+
+def _events(call: Call) -> Callable[[Sequence[Record]], str]:
+    """Return a function that returns the selected ones of new records as JSON, "" for none."""
+    selection = find.timeless(call.filters).selection(call.source.recorded)
+    is_selected, visible = matcher(selection), call.source.scope.visible
+
+    def encode(records: Sequence[Record]) -> str:
+        found = [one for one in map(visible, records) if one is not None and is_selected(one)]
+        return msgspec.json.encode(found).decode() if found else ""
+
+    return encode
 
 
 def _message(call: Call) -> MessageData | None:
@@ -163,6 +187,16 @@ OPERATIONS = (
         _records,
         RecordsPage,
         (*FILTERS, "limit"),
+    ),
+    Operation(
+        "events",
+        "/events",
+        "New records of the ledger as server-sent events, from now on or after an event. The data"
+        " of an event `records` is a JSON array of records, the oldest first.",
+        _events,
+        str,
+        (*SELECTIVE, "after", "seconds"),
+        stream="records",
     ),
     _of_view("outcomes", "Accepted, refused and deferred messages by time.", outcomes.query),
     _of_view("reasons", "Reasons of refusals, compared with the time before.", reasons.query),
