@@ -1,7 +1,11 @@
 """Shared by all tests: settings of Hypothesis, the marker for slow tests, a disk of their own."""
 
 import contextlib
+import logging
+import math
 import os
+import signal
+import warnings
 from pathlib import Path
 
 import pytest
@@ -10,6 +14,14 @@ from hypothesis import settings
 from tests import explained
 from tools import disk
 from tools.check import FAILED_TESTS
+
+from gatepost.log import setup
+from gatepost.plugin import chain
+
+# A run in the background of a shell ignores SIGINT, and without this so would all processes that
+# tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No time limit for an example: the machine may be busy.
 settings.register_profile("gatepost", deadline=None)
@@ -59,15 +71,29 @@ def pytest_terminal_summary(terminalreporter):
 
 
 @pytest.fixture(autouse=True)
-def structlog_is_left_as_it_was():
-    """Undo the configuration of structlog by a test; `capture_logs` leaves one too.
+def the_log_is_left_as_it_was():
+    """Undo what a test, such as that of a command, configures; `capture_logs` leaves something too.
 
-    With one, events do not reach the standard logging, where other tests look for them.
+    Without this, events do not reach the standard logging, where other tests look for them: they
+    go to structlog, or the handler of the log passes each event to itself without end.
     """
-    was_configured = structlog.is_configured()
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    shown = warnings.showwarning
     yield
-    if structlog.is_configured() and not was_configured:
-        structlog.reset_defaults()
+    structlog.reset_defaults()
+    setup._output.use(None)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    warnings.showwarning = shown
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_plugin_is_slow():
+    """Leave out the line about slow plugins, which on a busy machine would be in any log."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chain, "SLOW_IN_PLACE", math.inf)
+        yield
 
 
 @pytest.fixture(autouse=True)

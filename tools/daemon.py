@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import ssl
@@ -19,15 +20,45 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HOST = "127.0.0.1"
+# Below the range in which Linux chooses ports (net.ipv4.ip_local_port_range).
+PORTS = range(20_000, 32_000)
 START_TIMEOUT = 60.0  # seconds, on a busy machine
 POLL = 0.01
 
 
 def free_port() -> int:
-    """Return a port of the loopback address that is free at this moment."""
-    with socket.create_server((HOST, 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port of the loopback address for a server that this process starts.
+
+    No other process gets it: the system gives only other ports to programs that ask for any, and
+    `_reserve` keeps it from calls of this function until the process ends.
+    """
+    for port in secrets.SystemRandom().sample(PORTS, len(PORTS)):
+        if _is_free(port) and _reserve(port):
+            return port
+    raise RuntimeError(f"none of the ports {PORTS} is free")
+
+
+def _is_free(port: int) -> bool:
+    """Return whether no program uses the port, neither for streams nor for datagrams."""
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                return False
+    return True
+
+
+def _reserve(port: int) -> bool:
+    """Hold an abstract socket address with the port in its name; return whether it was free."""
+    holder = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        holder.bind(f"\0gatepost-port-{port}")
+    except OSError:
+        holder.close()
+        return False
+    holder.detach()  # it stays open until the process ends
+    return True
 
 
 def is_greeting(port: int, *, implicit: bool = False) -> bool:

@@ -4,7 +4,6 @@ import time
 import pytest
 from click.testing import CliRunner
 from tests.cli import ledgers
-from tests.log.restored import log_settings  # noqa: F401 - an autouse fixture
 
 from gatepost.checks import system, warnings
 from gatepost.cli.commands import gatepost

@@ -77,7 +77,7 @@ def test_a_failure_names_the_line(checked, lines, error):
 
 
 def test_a_plugin_that_does_not_return_is_an_error(checked, monkeypatch):
-    monkeypatch.setattr(starting, "TIMEOUT", 0.05)
+    monkeypatch.setattr(starting, "TIMEOUT", 0.5)
     status, errors = checked(
         "async def start(self):",
         "    await self.connect()",
@@ -85,13 +85,13 @@ def test_a_plugin_that_does_not_return_is_an_error(checked, monkeypatch):
         "    await asyncio.Event().wait()",
     )
     assert status == 1
-    assert "plugin mine: start() has not returned within 0.05 s: " in errors
+    assert "plugin mine: start() has not returned within 0.5 s: " in errors
     assert "plugins/mine.py:9\n" in errors
 
 
 def test_a_plugin_that_blocks_is_an_error(checked, monkeypatch):
-    monkeypatch.setattr(starting, "TIMEOUT", 0.05)
-    monkeypatch.setattr(starting, "GRACE", 0.05)
+    monkeypatch.setattr(starting, "TIMEOUT", 0.5)
+    monkeypatch.setattr(starting, "GRACE", 0.5)
     starting.go_on = threading.Event()
     status, errors = checked(
         "def start(self):",

@@ -5,6 +5,7 @@ import asyncio
 import threading
 
 import pytest
+from tests.waiting import until
 
 from gatepost.disk.group_writer import MAX_GROUP, GroupWriter
 
@@ -80,8 +81,7 @@ def test_jobs_during_a_commit_share_the_next_one():
     async def scenario(writer, database):
         database.may_commit.clear()
         first = writer.submit(adding(0))
-        while not database.commits:  # noqa: ASYNC110 - a thread sends no event
-            await asyncio.sleep(0)
+        await until(lambda: database.commits)
         others = [writer.submit(adding(number)) for number in range(1, MAX_GROUP + 1)]
         assert not first.done()
         database.may_commit.set()

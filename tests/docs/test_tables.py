@@ -6,7 +6,6 @@ import sys
 import pytest
 from click.testing import CliRunner
 from tests.docs.pages import blocks, page, rows, section
-from tests.log.restored import log_settings  # noqa: F401 - an autouse fixture
 
 from gatepost.cli.commands import gatepost
 from gatepost.config.load import load_config

@@ -5,15 +5,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from tests.net import authority
+from tests.waiting import PATIENCE, eventually
 
 GATEPOST = Path(sys.executable).with_name("gatepost")
 READY = re.compile(r"^gatepost: ready smtp=127\.0\.0\.1:(\d+)(?: .*)?$", re.MULTILINE)
-PATIENCE = 20.0  # seconds for anything to happen on a busy machine
-POLL = 0.01
 LIMIT = 3 * 1024 * 1024  # message_size
 
 # Every address of open.example exists: RCPT accepts a trap there, but not one in example.com.
@@ -63,15 +61,6 @@ TRACE = re.compile(
     rb"\t[^\r\n]+\r\n"
 )
 IMPURE = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
-
-
-def eventually(condition):
-    """Wait until `condition()` is true and return its value."""
-    deadline = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"not within {PATIENCE} s: {condition}"
-        time.sleep(POLL)
-    return found
 
 
 class Mail:

@@ -3,6 +3,7 @@
 import smtplib
 
 import pytest
+from tests.waiting import eventually
 from tools import dovecot
 
 CONTENT = b"Subject: sample\r\n\r\n.some text\r\n"
@@ -19,5 +20,5 @@ def test_mail_is_stored_and_no_file_remains():
         for recipient in recipients:
             (message,) = store.mails(recipient)
             assert message.endswith(b"\nSubject: sample\n\n.some text\n")
-        assert "saved mail to INBOX" in store.log()
+        eventually(lambda: "saved mail to INBOX" in store.log())
     assert not store.folder.exists()

@@ -231,7 +231,7 @@ def test_the_queue_id_and_the_reference_link_both_logs(running):
     [refused] = eventually(
         lambda: [one for one in log(running, "refused") if one["helo"] == "linked"]
     )
-    assert f"[{refused['ref']}]" in mail.log()
+    eventually(lambda: f"[{refused['ref']}]" in mail.log())
 
 
 def test_several_clients_at_once_have_sessions_of_their_own(mail):

@@ -28,7 +28,7 @@ def test_mail_is_received_and_no_file_remains(start):
         eventually(lambda: len(mail.delivered()) == 2)
         (message,) = mail.mails("two@example.com")
         assert message.endswith(b"\nSubject: sample\n\n.some text\n")
-        assert "status=sent" in mail.log()
+        eventually(lambda: "status=sent" in mail.log())
     assert not mail.folder.exists()
 
 

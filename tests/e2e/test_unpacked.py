@@ -28,7 +28,7 @@ def test_mail_is_received_and_no_file_remains(start):
         (message,) = mail.mails("two@open.example")
         assert message.endswith(CONTENT.replace(b"\r\n", b"\n"))
         eventually(mail.is_idle)
-        assert "two@open.example" in mail.log()
+        eventually(lambda: "two@open.example" in mail.log())
     assert not mail.folder.exists()
 
 

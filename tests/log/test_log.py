@@ -8,7 +8,6 @@ import warnings
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.log.restored import log_settings  # noqa: F401 - an autouse fixture
 
 from gatepost.config.schema import LogConfig
 from gatepost.log import render, setup

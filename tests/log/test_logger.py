@@ -6,7 +6,6 @@ import sys
 import pytest
 import structlog
 from tests.auth.samples import b64
-from tests.log.restored import log_settings  # noqa: F401 - an autouse fixture
 
 from gatepost.config.load import config_from_dict
 from gatepost.config.schema import LogConfig

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 from structlog.testing import capture_logs
-from tests.log.restored import log_settings  # noqa: F401 - an autouse fixture
 from tests.log.test_log import EVERYTHING
 
 from gatepost.config.schema import LogConfig

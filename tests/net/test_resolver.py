@@ -139,7 +139,7 @@ def test_a_channel_that_was_replaced_ends_after_its_last_answer(monkeypatch):
 
     async def run():
         async with asyncio.timeout(60), server.serving() as address:
-            dns = DnsResolver([address], timeout=0.1, tries=1)
+            dns = DnsResolver([address], timeout=1.0, tries=1)
             found = await lookup(dns)
             await dns.close()
             return found

@@ -54,7 +54,7 @@ def dialogue(port):
 
     def dialogue(plugin, transcript, peer=CLIENT):
         results = Results()
-        resolver = CachedResolver(DnsResolver([f"127.0.0.1:{port}"], timeout=2))
+        resolver = CachedResolver(DnsResolver([f"127.0.0.1:{port}"], timeout=20))
         played = play(HELLO + transcript, [results, plugin], resolver=resolver, peer=peer)
         return played, results.found
 

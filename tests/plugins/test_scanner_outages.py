@@ -189,7 +189,7 @@ def test_without_a_scanner_mail_is_deferred(tmp_path, kind):
 @each_kind
 def test_an_outage_pauses_and_is_logged_once(tmp_path, kind):
     """Three failures open the breaker; ten seconds later one message tries again."""
-    scanning = Scanning(tmp_path, kind, timeout="100ms")
+    scanning = Scanning(tmp_path, kind, timeout="500ms")
     times = ["00:00:00"] * 5 + ["00:00:11"] * 2
     asked = []
 
@@ -199,6 +199,7 @@ def test_an_outage_pauses_and_is_logged_once(tmp_path, kind):
                 before = scanning.requests
                 await sent([scanning.plugin], CONTENT, DEFERRED, now=f"2024-01-01T{time}")
                 asked.append(scanning.requests - before)
+        scanning.plugin.options.timeout = 60.0
         async with scanning.serving():
             for time in ("00:00:12", "00:00:22", "00:00:22"):
                 reply = DEFERRED if time == "00:00:12" else "250"
@@ -409,11 +410,9 @@ def test_the_next_server_is_asked_if_one_accepts_no_connection(tmp_path, kind):
 def test_a_server_that_hangs_is_the_last_one_afterwards(tmp_path, kind):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-    hanging, answering = (
-        Scanning(folder, kind, timeout="100ms") for folder in (tmp_path / "a", tmp_path / "b")
-    )
+    hanging, answering = (Scanning(folder, kind) for folder in (tmp_path / "a", tmp_path / "b"))
     servers = [one.plugin.options.server for one in (hanging, answering)]
-    plugin = kind.plugin(server=servers, timeout="100ms")
+    plugin = kind.plugin(server=servers, timeout="1s")
 
     async def scenario():
         async with hanging.serving(hang), answering.serving():

@@ -10,11 +10,10 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
-PATIENCE = 60.0  # the time-out of every wait, in seconds
-POLL = 0.02
+from tests.waiting import PATIENCE, eventually
+
 READY = re.compile(r"^gatepost: ready (.*)$", re.MULTILINE)
 CONFIG = """\
 [server]
@@ -34,15 +33,6 @@ to = "maildir:mail/{{domain}}/{{local}}"
 """
 PLUGIN = "from gatepost import Plugin\n\n\nclass Mine(Plugin):\n    pass\n"
 USES_PLUGIN = '\n[[plugin]]\nuse = "mine.py"\n'
-
-
-def eventually(condition):
-    """Poll until `condition()` is true; return its value."""
-    deadline = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"not within {PATIENCE} s"
-        time.sleep(POLL)
-    return found
 
 
 def parent(pid):

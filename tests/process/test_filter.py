@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 
 import pytest
+from tests.waiting import until
 
 from gatepost.config.listen import InetAddress, UnixAddress
 from gatepost.process import filter as module
@@ -59,11 +60,6 @@ def relayed(scenario, answer=lambda _: b"action=DUNNO\n\n", unavailable=DEFER):
 
     asyncio.run(asyncio.wait_for(main(), 30))
     return written, problems
-
-
-async def until(condition):
-    while not condition():  # noqa: ASYNC110 - there is no event to wait for
-        await asyncio.sleep(0)
 
 
 def test_the_filter_registers_when_the_configuration_is_complete():

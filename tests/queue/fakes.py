@@ -2,6 +2,8 @@
 
 import asyncio
 
+from tests.waiting import until
+
 from gatepost.config import schema
 from gatepost.config.relay import RelayFor
 from gatepost.delivery.route import Route
@@ -188,8 +190,7 @@ class Bench:
 
 async def recovered(bench):
     """Wait until no damaged file is left to recover."""
-    while not all(one.recovery.is_idle for one in bench.queue.files):  # noqa: ASYNC110
-        await asyncio.sleep(0.001)
+    await until(lambda: all(one.recovery.is_idle for one in bench.queue.files))
 
 
 def run(folder, scenario, *args, **options):

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 
 from tests.queue.fakes import Target, message, recipient, run, transaction
+from tests.waiting import until
 
 from gatepost.queue import spool_access
 from gatepost.queue.spool.store import Store
@@ -99,8 +100,7 @@ def test_a_result_that_cannot_be_saved_is_saved_later(tmp_path, monkeypatch):
 
     async def scenario(bench):
         await put(bench)
-        while not bench.runner.is_idle:  # noqa: ASYNC110 - the disk sends no event
-            await asyncio.sleep(0.001)
+        await until(lambda: bench.runner.is_idle)
         assert failures == []
         await bench.run_until_idle()
         assert bench.target.refs() == ["s-1.1"]
@@ -121,8 +121,7 @@ def test_a_fault_while_a_result_is_recorded_does_not_end_the_queue(tmp_path, mon
 
     async def scenario(bench):
         await put(bench)
-        while not bench.runner.is_idle:  # noqa: ASYNC110 - the disk sends no event
-            await asyncio.sleep(0.001)
+        await until(lambda: bench.runner.is_idle)
         await bench.run_until_idle()
         assert bench.target.refs() == ["s-1.1"] * 2
 

@@ -23,6 +23,7 @@ from tests.queue.fakes import (
     transaction,
 )
 from tests.queue.spool.samples import flip_bit, new_message, store_at
+from tests.waiting import until
 
 from gatepost.delivery.target import DeliveryError
 from gatepost.model.endpoint import Endpoint
@@ -771,8 +772,7 @@ def test_files_without_an_owner_are_adopted_drained_and_removed(tmp_path):
         while not bench.target.delivered:
             adopted.tick()
             await asyncio.sleep(0)
-        while not adopted.is_idle:  # noqa: ASYNC110
-            await asyncio.sleep(0)
+        await until(lambda: adopted.is_idle)
         await bench.queue.adopt()
         assert sorted(path.name for path in (tmp_path / "spool").glob("*.db")) == ["1.db"]
 

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from tests.queue.fakes import LATER, Bench, Target, recovered, run
 from tests.queue.spool.samples import facts, new_message, put, recipient, store_at
+from tests.waiting import until
 
 from gatepost.queue import recovery
 from gatepost.queue.recovery import put_back
@@ -171,8 +172,7 @@ def test_an_adopted_file_stays_until_it_is_recovered(tmp_path, monkeypatch):
         room.append(True)
         await recovered(bench)
         assert await deliveries(bench, COUNT) == sorted(refs)
-        while not bench.queue.files[1].runner.is_idle:  # noqa: ASYNC110
-            await asyncio.sleep(0)
+        await until(lambda: bench.queue.files[1].runner.is_idle)
         await bench.queue.adopt()
         assert not (tmp_path / "spool" / "7.db").exists()
 

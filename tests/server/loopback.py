@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import uvloop
 from tests.references import without_references
+from tests.waiting import until
 
 from gatepost.config.listen import InetAddress
 from gatepost.config.schema import (
@@ -107,8 +108,7 @@ class LoopbackServer:
 
     async def until(self, condition):
         """Run the event loop until the condition is true."""
-        while not condition():  # noqa: ASYNC110 - there is no event to wait for
-            await asyncio.sleep(0)
+        await until(condition)
 
 
 def run(scenario, made, plugins=(), *, loop="asyncio", clock=None):

@@ -8,6 +8,7 @@ import pytest
 from tests.server.loopback import ENVELOPE, config, run
 from tests.server.test_queue import arrived, mails, queued, send
 from tests.session.dialogue import plugin
+from tests.waiting import until
 
 from gatepost import Server, Target
 from gatepost.config.client import ClientConfig
@@ -123,8 +124,7 @@ def test_a_target_cannot_edit_the_message(tmp_path, mode):
             writer.write(DATA + b"QUIT\r\n")
             assert b"\r\n250 2.0.0 Ok" in await reader.read()
             writer.close()
-            while not Recording.seen:  # noqa: ASYNC110 - there is no event to wait for
-                await asyncio.sleep(0)
+            await until(lambda: Recording.seen)
 
     asyncio.run(main())
     ((content, size, params),) = Recording.seen
@@ -155,8 +155,7 @@ def test_a_next_hop_gets_the_edited_message(tmp_path, method, chunking, mode):
                 writer.write(DATA + b"QUIT\r\n")
                 assert b"\r\n250 2.0.0 Ok" in await reader.read()
                 writer.close()
-                while not seen:  # noqa: ASYNC110 - there is no event to wait for
-                    await asyncio.sleep(0)
+                await until(lambda: seen)
 
     for name in ("behind", "front"):
         (tmp_path / name).mkdir()

@@ -225,10 +225,18 @@ class Hangs(Plugin):
     def start(self):
         if self.method == "start":
             self.release.wait()
+            raise OSError("the test is over")
 
     def stop(self):
         if self.method == "stop":
             self.release.wait()
+
+    def end(self):
+        """Return from the method, and wait for the end of the server's thread."""
+        self.release.set()
+        for thread in threading.enumerate():
+            if thread.name == "gatepost":
+                thread.join()
 
 
 def test_start_that_hangs_raises_an_error(monkeypatch):
@@ -236,7 +244,7 @@ def test_start_that_hangs_raises_an_error(monkeypatch):
     plugin = Hangs("start")
     with pytest.raises(TimeoutError, match="the server has not started within"):
         RunningServer([plugin]).__enter__()
-    plugin.release.set()
+    plugin.end()
 
 
 def test_stop_that_hangs_raises_an_error(monkeypatch):
@@ -245,7 +253,7 @@ def test_stop_that_hangs_raises_an_error(monkeypatch):
     monkeypatch.setattr("gatepost.testing.running.LIMIT", 0.0)
     with pytest.raises(TimeoutError, match="the server has not stopped within"):
         server.__exit__()
-    plugin.release.set()
+    plugin.end()
 
 
 def test_running_server_can_use_lmtp():

@@ -16,13 +16,9 @@ from tests.process.supervised import (
     sending,
     subjects,
 )
+from tools.daemon import free_port
 
 FAILED = "reload failed"
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 @pytest.mark.parametrize("numbers", [(2, 2, 2), (3, 1, 2)], ids=["same", "changing"])
@@ -146,10 +142,10 @@ def test_a_plugin_that_hangs_fails_the_reload(tmp_path, hangs):
         port = server.ready()
         before = server.workers()
         (tmp_path / "mine.py").write_text(hangs)
-        server.configure(server='workers = 2\nstart_timeout = "3s"', extra=USES_PLUGIN)
+        server.configure(server='workers = 2\nstart_timeout = "8s"', extra=USES_PLUGIN)
         server.send_hangup()
         (event,) = server.await_events(FAILED)
-        assert event["problem"].startswith("a worker was not ready within 3 s")
+        assert event["problem"].startswith("a worker was not ready within 8 s")
         eventually(lambda: server.workers() == before)
         assert greeting(port) == "mx.example.com"
         assert ("mine.py" in server.log()) is ("await" not in hangs)  # the stack
@@ -157,9 +153,9 @@ def test_a_plugin_that_hangs_fails_the_reload(tmp_path, hangs):
 
 def test_a_plugin_that_hangs_fails_the_start(tmp_path):
     (tmp_path / "mine.py").write_text(HANGS["import"])
-    with Supervised(tmp_path, server='start_timeout = "3s"', extra=USES_PLUGIN) as server:
+    with Supervised(tmp_path, server='start_timeout = "8s"', extra=USES_PLUGIN) as server:
         assert server.popen.wait() == 1
-    assert "gatepost: a worker was not ready within 3 s (server.start_timeout)" in server.log()
+    assert "gatepost: a worker was not ready within 8 s (server.start_timeout)" in server.log()
     assert 'mine.py", line 2 in <module>' in server.log()
 
 

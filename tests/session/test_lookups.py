@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from tests.session.dialogue import OPEN, TRAPS, config, plugin
+from tests.waiting import until
 
 from gatepost.config.schema import RouteConfig
 from gatepost.model.decision import accept, deny
@@ -241,14 +242,6 @@ async def waiting(server):
     await perform(client, OPEN + MAIL)
     client.send(b"RCPT TO:<one@tenant.example>\r\n")
     return client
-
-
-async def until(condition):
-    for _ in range(1000):
-        if condition():
-            return
-        await asyncio.sleep(0)
-    raise AssertionError
 
 
 def test_one_look_up_for_all_sessions_that_ask_at_the_same_time():

@@ -100,8 +100,9 @@ def test_start_opens_the_file(make, folder, runner):
 
 
 def test_a_lock_of_another_process_is_an_error_after_the_timeout(make, folder):
-    store = make(timeout=0.05).open(guarded=False)
-    store.set("k", 1)
+    make().open().set("k", 1)
+    store = make(timeout=1.0).open(guarded=False)
+    assert store.get("k") == 1
     with child(folder, "lock") as process:
         assert process.stdout.readline() == "locked\n"
         with pytest.raises(StoreError, match=r"locked|no answer in time"):

@@ -123,7 +123,7 @@ def test_a_filter_applies_to_the_sessions_of_all(tmp_path):
 
 
 def test_a_process_that_hangs_is_named_and_the_sessions_of_others_are_shown(tmp_path, monkeypatch):
-    monkeypatch.setattr(feeds, "live_sessions", partial(live_sessions, timeout=0.5))
+    monkeypatch.setattr(feeds, "live_sessions", partial(live_sessions, timeout=3.0))
 
     async def main():
         config = config_from_dict(TABLES, tmp_path)

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import socket
+import time
 from contextlib import suppress
 
 import pytest
@@ -184,12 +185,21 @@ def test_the_day_and_the_week_before_are_next_to_a_period(tmp_path):
     records = [accepted(1), accepted(2, time=NOW - day), accepted(3, time=NOW - 7 * day)]
     write_records(tmp_path / "var", *records, accepted(4, time=NOW - 7 * day))
     with Dashboard(tmp_path) as dashboard:
-        found = rows(dashboard.logged_in(), "/outcomes?period=1h")
+        found = rows(dashboard.logged_in(), "/outcomes?period=24h")
         assert sum(row["day_before"] for row in found) == 1
         assert sum(row["week_before"] for row in found) == 2
 
 
-@pytest.mark.parametrize("period", ["1h", "7d", "30d", "all"])
+def test_the_last_hour_has_no_earlier_messages(tmp_path):
+    now = time.time()
+    records = accepted(1, time=now - 7200), accepted(2, time=now - 60)
+    write_records(tmp_path / "var", *records)
+    with Dashboard(tmp_path) as dashboard:
+        found = rows(dashboard.logged_in(), "/outcomes?period=1h")
+        assert sum(row["all"] for row in found) == 1
+
+
+@pytest.mark.parametrize("period", ["24h", "7d", "30d", "all"])
 @pytest.mark.parametrize("zone", ["local", "UTC", "Asia/Kolkata"])
 def test_each_period_and_zone_counts_the_same_messages(browser, period, zone):
     found = rows(browser, f"/outcomes?period={period}&zone={zone}")

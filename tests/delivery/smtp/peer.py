@@ -26,7 +26,8 @@ POLITE = {
 }
 ENDS = (OSError, asyncio.IncompleteReadError, asyncio.CancelledError)
 QUICK = {"connect_timeout": 5.0, "command_timeout": 5.0, "data_timeout": 5.0, "end_timeout": 5.0}
-IMPATIENT = dict.fromkeys(QUICK, 0.1)
+# Long enough for a reply of a peer on a busy machine.
+IMPATIENT = dict.fromkeys(QUICK, 1.0)
 
 
 class DroppedError(Exception):
@@ -121,12 +122,6 @@ def settings(tls=None, **options):
     return ClientSettings(
         ClientConfig(**{**QUICK, **options}), "gate.example", tls or ClientTls("none")
     )
-
-
-async def until(condition):
-    """Run other tasks until a condition is true."""
-    while not condition():  # noqa: ASYNC110 - the condition reads a plain attribute of a protocol
-        await asyncio.sleep(0.001)
 
 
 def run(scenario):

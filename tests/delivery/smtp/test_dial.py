@@ -166,7 +166,7 @@ def test_a_connection_closed_after_the_handshake_is_followed_by_one_without_tls(
 
 def test_a_silent_handshake_is_followed_by_a_connection_without_tls():
     script = {"EHLO": STARTTLS, "STARTTLS": (b"220 go\r\n", HANG)}
-    error, peer = sent(script, tls=ClientTls("opportunistic"), command_timeout=0.2)
+    error, peer = sent(script, tls=ClientTls("opportunistic"), command_timeout=1.0)
     assert error == ("", "")
     assert peer.connections == 2
 

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 from tests.delivery.samples import delivery, message, recipient
-from tests.delivery.smtp.peer import DROP, EHLO, OK, POLITE, Peer, run, settings, until
+from tests.delivery.smtp.peer import DROP, EHLO, OK, POLITE, Peer, run, settings
+from tests.waiting import until
 
 from gatepost.delivery.smtp.relay import Relay
 from gatepost.delivery.target import DeliveryError
@@ -76,7 +77,7 @@ def test_waiting_too_long_for_a_connection_is_an_error():
         first.cancel()
         await asyncio.wait([first])
 
-    played(two, {"MAIL": "hang"}, connections=1, connect_timeout=0.05)
+    played(two, {"MAIL": "hang"}, connections=1, connect_timeout=0.5)
 
 
 def test_a_cancelled_turn_is_passed_on():

@@ -14,13 +14,14 @@ from random import Random
 from typing import NamedTuple
 
 import pytest
-from tests.delivery.smtp.peer import Peer, until
+from tests.delivery.smtp.peer import Peer
 from tests.mailauth import oracles
 from tests.mailauth.checks import NOW, dkim
 from tests.mailauth.dkim.test_opendkim import FIELD, SIGNING, messages
 from tests.mailauth.dkim.test_oracles import FORMS, key_text, signed
 from tests.mailauth.keys import pem, private_key
 from tests.mailauth.messages import made
+from tests.waiting import until
 from tools import exim
 
 COUNTS = [pytest.param(30, id="30"), pytest.param(400, id="400", marks=pytest.mark.slow)]
