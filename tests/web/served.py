@@ -87,11 +87,12 @@ class Browser:
         return self.send("POST", path, form, **headers)
 
 
-def write_records(folder, *records):
-    """Write a ledger."""
+def write_records(folder, *records, is_ordered=False):
+    """Write a ledger, in the order of the times unless the order is that of the records."""
     folder.mkdir(parents=True, exist_ok=True)
     writer = LedgerWriter(folder / "ledger", KEEP, 1 << 30)
-    writer.add([encode(record) for record in sorted(records, key=lambda one: one.time)])
+    ordered = records if is_ordered else sorted(records, key=lambda one: one.time)
+    writer.add([encode(record) for record in ordered])
     writer.commit()
     writer.close()
 

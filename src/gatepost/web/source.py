@@ -2,8 +2,9 @@
 
 Each request has a source of its own, which is used in one thread.
 
-Limits: a query takes SECONDS at most, one whose result may be incomplete BRIEF seconds.
-MOST_QUEUED recipients of the queue are read.
+Limits: a query takes SECONDS at most. One whose result may be incomplete ends BRIEF seconds after
+the request has come, or after LEAST if other queries took longer. MOST_QUEUED recipients of the
+queue are read.
 """
 
 import time
@@ -18,6 +19,7 @@ from gatepost.ledger.privacy import recorded_form
 from gatepost.ledger.records import Record
 from gatepost.ledger.selection import Selection
 from gatepost.ledger.store import LedgerReader, QueryTimeoutError
+from gatepost.ledger.store.reader import Place, Placed
 from gatepost.metrics.report import Report, read_report
 from gatepost.queue.spool import admin
 from gatepost.queue.spool.admin import QueueEntry
@@ -29,7 +31,8 @@ from gatepost.web.scope import Scope
 from gatepost.web.spool import spool_errors
 
 SECONDS = 5.0
-BRIEF = 0.3
+BRIEF = 0.25
+LEAST = 0.1
 MOST_QUEUED = 20_000
 EVERYTHING = QueueSelection()
 
@@ -41,7 +44,8 @@ class Source:
         self.config = config
         self.scope = scope
         self.now = time.time() if now is None else now
-        self._end = time.monotonic() + SECONDS
+        self._began = time.monotonic()
+        self._end = self._began + SECONDS
 
     def is_over(self) -> bool:
         """Return whether the time of this request is over."""
@@ -54,14 +58,21 @@ class Source:
 
     def first(self, selection: Selection, limit: int) -> tuple[list[Record], bool]:
         """Return the newest records of a selection that are found soon, and whether it is all."""
-        end = time.monotonic() + BRIEF
-        reader = LedgerReader(self._folder, lambda: time.monotonic() > end)
         found: list[Record] = []
         try:
-            found.extend(ScopedLedger(reader, self.scope).select(selection, limit=limit))
+            found.extend(one.record for one in islice(self.search(selection, Place()), limit))
         except QueryTimeoutError:
             return found, False
         return found, len(found) < limit
+
+    def search(self, selection: Selection, at: Place) -> Iterator[Placed]:
+        """Yield the records of a selection before a place that are found soon, the newest first.
+
+        Raises `QueryTimeoutError` if these may not be all; the place is where to go on.
+        """
+        end = max(self._began + BRIEF, time.monotonic() + LEAST)
+        reader = LedgerReader(self._folder, lambda: time.monotonic() > end)
+        return ScopedLedger(reader, self.scope).placed(selection, at)
 
     @cached_property
     def recorded(self) -> Callable[[str], str]:

@@ -17,41 +17,44 @@ from contextlib import closing
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from gatepost.ledger.hashes import hash_of
-from gatepost.ledger.matching import best_key, letters_of, matcher
-from gatepost.ledger.position import Position
+from gatepost.ledger.matching import matcher
+from gatepost.ledger.position import FIRST, Position
 from gatepost.ledger.records import Record, RecordError, decode
 from gatepost.ledger.selection import Key, Selection
-from gatepost.ledger.store import files, index, schema
+from gatepost.ledger.store import files, schema
 from gatepost.ledger.store.chunk import split
 from gatepost.ledger.store.errors import LedgerError, QueryTimeoutError
 from gatepost.ledger.store.files import File
+from gatepost.ledger.store.query import END, ORDERS, Order, Row, query_of
 from gatepost.ledger.store.segment import connect, facts_of, last_of, read_counts, tally_after
 from gatepost.ledger.totals import Counts, Sum, Totals
 from gatepost.log.os_error import describe_os_error
 
-# Rows that one statement reads, and records after which one call of `follow` returns.
-PAGE = 50
+# Records after which one call of `follow` returns.
 MAX_NEWS = 10_000
 # Instructions of SQLite between two looks at the time: less than a millisecond.
 STEPS = 20_000
 MAX_PROBLEMS = 100
 
-_CHUNK_OF = "SELECT id, records FROM chunk WHERE id <= ? ORDER BY id DESC LIMIT 1"
-_PAGE = "SELECT id, letters, records FROM chunk WHERE {}{} ORDER BY {} LIMIT ?"
 _CELLS = "SELECT hour, dimension, counts, rest FROM total WHERE hour >= ? AND hour < ?"
 _OF_DIMENSIONS = " AND dimension IN (SELECT value FROM json_each(?))"
 _NEWS = "SELECT id, records FROM chunk WHERE id > ? ORDER BY id LIMIT ?"
 
 T = TypeVar("T")
-Query = Callable[[sqlite3.Connection], Iterator[msgspec.Raw]]
 # The number of the last of some records, and the records.
 News = tuple[int, list[msgspec.Raw]]
 HourlyCounts = tuple[int, str, Counts, float]
+
+
+class Placed(NamedTuple):
+    """A record and its own place."""
+
+    place: Position
+    record: Record
 
 
 def _never() -> bool:
@@ -82,7 +85,15 @@ class LedgerReader:
         self, selection: Selection, *, limit: int | None = None, oldest_first: bool = False
     ) -> Iterator[Record]:
         """Yield the records of a selection, the newest first unless `oldest_first`."""
-        return islice(self._select(selection, _ORDERS[oldest_first]), limit)
+        found = self._select(selection, ORDERS[oldest_first], Place())
+        return islice((one.record for one in found), limit)
+
+    def placed(self, selection: Selection, at: "Place") -> Iterator[Placed]:
+        """Yield the records of a selection that are before a place, the newest first.
+
+        The place moves with the search, also over records that are not selected.
+        """
+        return self._select(selection, ORDERS[False], at)
 
     def follow(self, selection: Selection, after: Position | None = None) -> "Follower":
         """Return a function whose calls return what is new since the last, the oldest first.
@@ -155,15 +166,35 @@ class LedgerReader:
     def decoded(self, file: File, rows: Iterable[msgspec.Raw]) -> Iterator[Record]:
         """Yield records; one that cannot be read is skipped."""
         for octets in rows:
-            try:
-                yield decode(octets)
-            except RecordError as error:
-                self._skip(file, error)
+            record = self._decoded(file, octets)
+            if record is not None:
+                yield record
 
-    def _select(self, selection: Selection, order: "_Order") -> Iterator[Record]:
-        query, test = _query(selection, order), matcher(selection)
+    def _decoded(self, file: File, octets: msgspec.Raw) -> Record | None:
+        try:
+            return decode(octets)
+        except RecordError as error:
+            self._skip(file, error)
+            return None
+
+    def _select(self, selection: Selection, order: Order, at: "Place") -> Iterator[Placed]:
+        test, last = matcher(selection), at.before
         for file in order.sort(self.segments()):
-            yield from filter(test, self.decoded(file, self.read(file, query)))
+            if file.number > last.segment:
+                continue
+            end = last.record if file.number == last.segment else END
+            for place, octets in self._rows(file, query_of(selection, order, end)):
+                at.before = min(at.before, place)
+                record = None if octets is None else self._decoded(file, octets)
+                if record is not None and test(record):
+                    yield Placed(place, record)
+            at.before = min(at.before, Position(file.number, 0))
+
+    def _rows(
+        self, file: File, query: Callable[[sqlite3.Connection], Iterator[Row]]
+    ) -> Iterator[tuple[Position, msgspec.Raw | None]]:
+        for number, octets in self.read(file, query):
+            yield Position(file.number, number), octets
 
     def _mode(self, file: File) -> str:
         """Return how to open a segment: one with a WAL, or the newest, can change."""
@@ -174,6 +205,13 @@ class LedgerReader:
         problem = str(error) if isinstance(error, LedgerError) else f"{file.path}: {error}"
         if problem not in self.problems and len(self.problems) < MAX_PROBLEMS:
             self.problems.append(problem)
+
+
+class Place:
+    """The place that a search has reached: the records before it are not read yet."""
+
+    def __init__(self, before: Position = FIRST) -> None:
+        self.before = before
 
 
 class Follower:
@@ -213,77 +251,6 @@ class Follower:
             found += records
         self.position = Position(file.number, last)
         return found
-
-
-class _Order(NamedTuple):
-    """An order of records. `sort` takes the oldest first; a page begins after the number before."""
-
-    sort: Callable[[list[Any]], Iterator[Any]]
-    start: int
-    after: str
-    by: str
-
-
-_ORDERS = {
-    False: _Order(reversed, index.MAX_RECORDS, "id < ?", "id DESC"),
-    True: _Order(iter, -1, "id > ?", "id"),
-}
-
-
-def _query(selection: Selection, order: _Order) -> Query:
-    """Return the query of a segment for what may be selected."""
-    key = best_key(selection)
-    if key is None:
-        find: Query = partial(_scan, selection=selection, order=order)
-    else:
-        find = partial(_look_up, key=hash_of(key), order=order)
-    return lambda connection: find(connection) if _overlaps(connection, selection) else iter(())
-
-
-def _overlaps(connection: sqlite3.Connection, selection: Selection) -> bool:
-    """Return whether a segment has records of the time of a selection."""
-    oldest, newest = connection.execute("SELECT oldest, newest FROM meta").fetchone()
-    if oldest is None:
-        return False
-    return newest >= selection.since and (not selection.until or oldest < selection.until)
-
-
-def _look_up(connection: sqlite3.Connection, key: bytes, order: _Order) -> Iterator[msgspec.Raw]:
-    newest_first = index.search(connection, key)
-    first = 0
-    records: list[msgspec.Raw] = []
-    for number in newest_first if order.start > 0 else reversed(list(newest_first)):
-        if not first <= number < first + len(records):
-            first, octets = connection.execute(_CHUNK_OF, (number,)).fetchone()
-            records = split(octets)
-        yield from records[number - first : number - first + 1]
-
-
-def _scan(
-    connection: sqlite3.Connection, selection: Selection, order: _Order
-) -> Iterator[msgspec.Raw]:
-    """Yield the records that may be selected by time, kind and result, page by page."""
-    letters = letters_of(selection)
-    conditions = [*_conditions(selection, letters)]
-    more_conditions = "".join(f" AND {condition}" for condition, _ in conditions)
-    statement = _PAGE.format(order.after, more_conditions, order.by)
-    values = [value for _, value in conditions]
-    number = order.start
-    while rows := connection.execute(statement, (number, *values, PAGE)).fetchall():
-        for _, found, octets in rows:
-            together = zip(found, split(octets), strict=False)
-            yield from order.sort([record for letter, record in together if letter in letters])
-        number = rows[-1][0]
-
-
-def _conditions(selection: Selection, letters: str) -> Iterator[tuple[str, float | str]]:
-    """Yield conditions of SQL, each with its value."""
-    if selection.since:
-        yield "newest >= ?", selection.since
-    if selection.until:
-        yield "oldest < ?", selection.until
-    if selection.kinds or selection.results:
-        yield "letters GLOB ?", f"*[{letters}]*"
 
 
 def _last(connection: sqlite3.Connection) -> Iterator[int]:

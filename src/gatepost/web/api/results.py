@@ -9,10 +9,13 @@ from gatepost.web.table import Kind, Table
 
 
 class RecordsPage(msgspec.Struct, frozen=True):
-    """Records, the newest first. `next` is `before` of the next page, null on the last page."""
+    """Records, the newest first. `next` is `before` of the next page, null on the last page.
+
+    A page has fewer records than its limit, possibly none, if the search took too long.
+    """
 
     records: Sequence[Record]
-    next: float | None = None
+    next: str | None = None
 
 
 class ColumnInfo(msgspec.Struct, frozen=True):
@@ -36,7 +39,7 @@ class ViewData(msgspec.Struct, frozen=True):
     """The tables of a view. `next` is `before` of the next page, null on the last page."""
 
     tables: Mapping[str, TableData]
-    next: float | None = None
+    next: str | None = None
 
 
 class HealthData(msgspec.Struct, frozen=True):
