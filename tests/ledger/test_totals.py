@@ -67,6 +67,7 @@ def test_a_transaction_counts_in_each_dimension():
         "plugin": {"dnsbl": 2, "spf": 1},
         "plugin_ms": {"dnsbl": 750, "spf": 0},
         "trap": {"traps:7 @example.com": 1},
+        "trap_network": {"2001:db8::/48": 1},
         "dmarc": {"fail y.example": 1},
     }
 

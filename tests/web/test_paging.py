@@ -1,16 +1,24 @@
 """Pages of searches that take too long."""
 
+from pathlib import Path
+
 import pytest
 from tests.web.made import accepted, refused
 from tests.web.served import write_records
 
 from gatepost.ledger.selection import Key, Selection
 from gatepost.ledger.store import LedgerReader
+from gatepost.web.counts.counted import ScopeCounts
+from gatepost.web.counts.file import CountsFile
 from gatepost.web.ledger import ScopedLedger
 from gatepost.web.paging import page_of
 from gatepost.web.scope import Scope
 
 DOMAINS = ("one.example", "two.example", "three.example")
+
+
+def scoped(reader, scope):
+    return ScopedLedger(reader, scope, ScopeCounts(reader, CountsFile(Path("none")), scope))
 
 
 def never(_record):
@@ -33,7 +41,7 @@ def pages(folder, scope, selection, looks):
         def search(at):
             left = iter(range(looks))
             reader = LedgerReader(folder, lambda: next(left, None) is None)
-            return ScopedLedger(reader, scope).placed(selection, at)
+            return scoped(reader, scope).placed(selection, at)
 
         found.append(page_of(search, before, never))
         before = found[-1].next
@@ -56,7 +64,7 @@ def pages(folder, scope, selection, looks):
 def test_the_pages_of_a_search_that_stops_have_each_record_once(folder, domains, selection, looks):
     scope = Scope(frozenset(domains))
     found = pages(folder, scope, selection, looks)
-    whole = list(ScopedLedger(LedgerReader(folder), scope).select(selection))
+    whole = list(scoped(LedgerReader(folder), scope).select(selection))
     assert [one for page in found for one in page.records] == whole
     assert [page.is_stopped for page in found] == [True] * (len(found) - 1) + [False]
 

@@ -3,23 +3,22 @@
 Every page and every export reads records and counts through `ScopedLedger`. Conditions apply to
 what is visible of a record: a filter can therefore not test what the scope hides.
 
-The counts of a user with a scope are made from the records, as the totals of the ledger are those
-of all domains.
+The counts of a user with a scope are made from the records (`counts`), as the totals of the ledger
+are those of all domains.
 """
 
 import heapq
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from gatepost.ledger.extract import converted
 from gatepost.ledger.matching import best_key, matcher
 from gatepost.ledger.records import Record
 from gatepost.ledger.selection import Key, Selection
-from gatepost.ledger.shape import Shapes
 from gatepost.ledger.store import LedgerReader, QueryTimeoutError
+from gatepost.ledger.store.cells import Sums
 from gatepost.ledger.store.reader import Place, Placed
-from gatepost.ledger.tally import Tally
 from gatepost.ledger.totals import Counts
+from gatepost.web.counts.counted import ScopeCounts
 from gatepost.web.scope import Scope
 
 Cell = tuple[int, str, Counts]
@@ -30,13 +29,17 @@ OLD = 500
 class ScopedLedger:
     """Reads what is visible in a scope. The methods are those of `LedgerReader`."""
 
-    def __init__(self, reader: LedgerReader, scope: Scope) -> None:
+    def __init__(self, reader: LedgerReader, scope: Scope, counts: ScopeCounts) -> None:
         self._reader = reader
         self._scope = scope
+        self._counts = counts
+        self._found: dict[tuple[Key, int], list[Record]] = {}
 
     def find(self, key: Key, limit: int = 100) -> list[Record]:
-        """Return the records that have a key, the newest first."""
-        return list(self.select(Selection(keys=[key]), limit=limit))
+        """Return the records that have a key, the newest first; a page asks for some twice."""
+        if (key, limit) not in self._found:
+            self._found[key, limit] = list(self.select(Selection(keys=[key]), limit=limit))
+        return self._found[key, limit]
 
     def select(self, selection: Selection, *, limit: int | None = None) -> Iterator[Record]:
         """Yield the records of a selection, the newest first."""
@@ -88,16 +91,21 @@ class ScopedLedger:
             for hour, dimension, counts, _ in self._reader.cells(since, until, dimensions):
                 yield hour, dimension, counts
             return
-        for (hour, dimension), counts in self._tally(since, until).cells():
-            if dimension in dimensions:
-                yield hour, dimension, counts
+        yield from self._counts.cells(since, until, dimensions)
 
-    def _tally(self, since: float, until: float) -> Tally:
-        tally, shapes = Tally(), Shapes()
-        for record in self.select(Selection(since=since, until=until)):
-            extracts = [converted(record)]
-            tally.add(extracts, shapes.of(extracts))
-        return tally
+    def sums(self, since: float, until: float, dimension: str) -> Sums:
+        """Return the sums of the counts of a dimension, see `LedgerReader.sums`."""
+        if self._scope.is_everything:
+            return self._reader.sums(since, until, dimension)
+        sums = Sums({}, {}, {})
+        for hour, _, counts in self._counts.cells(since, until, [dimension]):
+            sums.add(hour, dimension, counts)
+        return sums
+
+    @property
+    def counted_since(self) -> float:
+        """The time from which on the counts that were read are complete, 0 if they all are."""
+        return self._counts.since
 
     def extent(self) -> tuple[int, float] | None:
         """Return the number of records and the time of the oldest; None with a scope."""

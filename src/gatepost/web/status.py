@@ -17,7 +17,6 @@ from gatepost.web.access.api_tokens import bearer
 from gatepost.web.asking import Problem, ask
 from gatepost.web.scope import Scope
 from gatepost.web.site import Site
-from gatepost.web.source import Source
 
 SECONDS = 5.0
 
@@ -64,7 +63,7 @@ class StatusPage:
 
     async def _status(self) -> Status | Problem:
         if self._last is None or time.monotonic() > self._until:
-            source = Source(self._site.config, Scope())
+            source = self._site.source(Scope())
             found = await ask(self._site, lambda: status_of(source.health(), source.now))
             if isinstance(found, Problem):
                 return found

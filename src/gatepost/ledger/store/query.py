@@ -4,10 +4,11 @@ A query yields the number and the octets of a record. A number without octets is
 has come that found nothing. No statement stays open between two records.
 """
 
+import heapq
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import count
+from itertools import count, groupby, takewhile
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -62,14 +63,27 @@ def _overlaps(connection: sqlite3.Connection, selection: Selection) -> bool:
 
 def _look_up(connection: sqlite3.Connection, key: bytes, order: Order, end: int) -> Iterator[Row]:
     newest_first = (one for one in index.search(connection, key) if one < end)
+    return _records(connection, newest_first if order.by else reversed(list(newest_first)))
+
+
+def _records(connection: sqlite3.Connection, numbers: Iterable[int]) -> Iterator[Row]:
     first = 0
     records: list[msgspec.Raw] = []
-    for number in newest_first if order.by else reversed(list(newest_first)):
+    for number in numbers:
         if not first <= number < first + len(records):
             first, octets = connection.execute(_CHUNK_OF, (number,)).fetchone()
             records = split(octets)
         for record in records[number - first : number - first + 1]:
             yield number, record
+
+
+def with_any(
+    connection: sqlite3.Connection, keys: Iterable[bytes], after: int, order: Order
+) -> Iterator[Row]:
+    """Yield the records after a number that have one of some hashes, each once."""
+    newest_first = heapq.merge(*(index.search(connection, key) for key in keys), reverse=True)
+    numbers = (number for number, _ in groupby(takewhile(lambda one: one > after, newest_first)))
+    return _records(connection, numbers if order.by else reversed(list(numbers)))
 
 
 def _scan(

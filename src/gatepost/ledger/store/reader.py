@@ -10,14 +10,13 @@ A reader with a limit of time raises `QueryTimeoutError` when it is over, also i
 nothing.
 """
 
-import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -26,12 +25,20 @@ from gatepost.ledger.position import FIRST, Position
 from gatepost.ledger.records import Record, RecordError, decode
 from gatepost.ledger.selection import Key, Selection
 from gatepost.ledger.store import files, schema
+from gatepost.ledger.store.cells import (
+    CellCache,
+    HourlyCounts,
+    Sums,
+    stored_cells,
+    sums_of,
+    times_of,
+)
 from gatepost.ledger.store.chunk import split
 from gatepost.ledger.store.errors import LedgerError, QueryTimeoutError
 from gatepost.ledger.store.files import File
 from gatepost.ledger.store.query import END, ORDERS, Order, Row, query_of
-from gatepost.ledger.store.segment import connect, facts_of, last_of, read_counts, tally_after
-from gatepost.ledger.totals import Counts, Sum, Totals
+from gatepost.ledger.store.segment import connect, facts_of, last_of
+from gatepost.ledger.totals import Sum, Totals, hour_of
 from gatepost.log.os_error import describe_os_error
 
 # Records after which one call of `follow` returns.
@@ -39,15 +46,16 @@ MAX_NEWS = 10_000
 # Instructions of SQLite between two looks at the time: less than a millisecond.
 STEPS = 20_000
 MAX_PROBLEMS = 100
+# After the last hour that is counted.
+END_OF_TIME = 1e12
 
-_CELLS = "SELECT hour, dimension, counts, rest FROM total WHERE hour >= ? AND hour < ?"
-_OF_DIMENSIONS = " AND dimension IN (SELECT value FROM json_each(?))"
 _NEWS = "SELECT id, records FROM chunk WHERE id > ? ORDER BY id LIMIT ?"
 
 T = TypeVar("T")
+# The number of keys, and the value.
+Kept = tuple[int, Any]
 # The number of the last of some records, and the records.
 News = tuple[int, list[msgspec.Raw]]
-HourlyCounts = tuple[int, str, Counts, float]
 
 
 class Placed(NamedTuple):
@@ -65,11 +73,18 @@ class LedgerReader:
     """Reads the ledger in a folder; raises `LedgerError` if there is none.
 
     `problems` are the segments that were skipped, each with the reason. `is_over` returns whether
-    the time of a query is over; it is called often.
+    the time of a query is over; it is called often. `cache` has the counts that other readers of
+    the folder have kept.
     """
 
-    def __init__(self, folder: Path, is_over: Callable[[], bool] = _never) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        is_over: Callable[[], bool] = _never,
+        cache: CellCache | None = None,
+    ) -> None:
         self.problems: list[str] = []
+        self._cache = cache or CellCache()
         self._is_over = is_over
         self._newest = 0
         self._folder = folder
@@ -121,9 +136,103 @@ class LedgerReader:
         A cell is the start of an hour, a dimension, its counts by key and its rest. `dimensions`
         are those to read, all by default. An hour comes once for each segment that has it.
         """
-        query = partial(_cells, since=since, until=until, dimensions=dimensions)
+        for file in self._segments_of(since, until):
+            if not dimensions or not self.is_sealed(file):
+                yield from self._cells(file, since, until, dimensions)
+                continue
+            for dimension in dimensions:
+                for cell in self._kept_cells(file, dimension):
+                    if since <= cell[0] < until:
+                        yield cell
+
+    def sums(self, since: float, until: float, dimension: str) -> Sums:
+        """Return the sums of the counts that `cells` yields for a dimension."""
+        total = Sums({}, {}, {})
+        for file in self._segments_of(since, until):
+            kept = self._kept_sums(file, dimension) if self.is_sealed(file) else None
+            if kept is not None and kept.is_between(since, until):
+                total.add_sums(kept)
+                continue
+            for hour, _, counts, _ in self._cells(file, since, until, [dimension]):
+                total.add(hour, dimension, counts)
+        return total
+
+    def keep(self, file: File, cells: Iterable[str], sums: Iterable[str]) -> None:
+        """Read what `cells` and `sums` keep of a segment for some dimensions."""
+        if not self.is_sealed(file):
+            for _ in self._cells(file, END_OF_TIME, END_OF_TIME, []):
+                pass
+            return
+        for dimension in cells:
+            self._kept_cells(file, dimension)
+        for dimension in sums:
+            self._kept_sums(file, dimension)
+
+    def _segments_of(self, since: float, until: float) -> Iterator[File]:
+        """Yield the segments that can have hours from `since` on and before `until`."""
         for file in self.segments():
-            yield from self.read(file, query)
+            times = self.fact(file, "times", times_of)
+            first, last = (0, 0) if times is None else map(hour_of, times)
+            # An hour of 0 has the records whose times cannot be.
+            if not first or not last or (first < until and last >= since):
+                yield file
+
+    def _kept_cells(self, file: File, dimension: str) -> Sequence[HourlyCounts]:
+        """Return all cells of a sealed segment for a dimension."""
+
+        def load() -> Kept:
+            cells = list(self._cells(file, 0, END_OF_TIME, [dimension]))
+            return sum(len(counts) for _, _, counts, _ in cells), cells
+
+        cells: Sequence[HourlyCounts] = self._kept(file, ("cells", dimension), load)
+        return cells
+
+    def _kept_sums(self, file: File, dimension: str) -> Sums:
+        """Return the sums of a sealed segment for a dimension."""
+
+        def load() -> Kept:
+            sums = sums_of(self._cells(file, 0, END_OF_TIME, [dimension]))
+            return len(sums.counts), sums
+
+        sums: Sums = self._kept(file, ("sums", dimension), load)
+        return sums
+
+    def fact(
+        self, file: File, name: str, query: Callable[[sqlite3.Connection], Iterator[T]]
+    ) -> T | None:
+        """Return the first result of a query, None without any; of a sealed segment it is kept."""
+        if not self.is_sealed(file):
+            return next(self.read(file, query), None)
+        found: T | None = self._kept(
+            file, ("fact", name), lambda: (1, next(self.read(file, query), None))
+        )
+        return found
+
+    def _kept(self, file: File, about: tuple[str, str], load: Callable[[], Kept]) -> Any:
+        """Return what is kept of a segment; what lacks something for a problem is not kept."""
+        key = (file.number, files.identity_of(file.path), *about)
+        found = self._cache.get(key)
+        if found is None:
+            problems = len(self.problems)
+            size, found = load()
+            if len(self.problems) == problems:
+                self._cache.put(key, size, found)
+        return found
+
+    def _cells(
+        self, file: File, since: float, until: float, dimensions: Sequence[str]
+    ) -> Iterator[HourlyCounts]:
+        """Yield the counts of a segment, those of records that are not counted yet included."""
+
+        def query(connection: sqlite3.Connection) -> Iterator[HourlyCounts]:
+            # A checkpoint of the writer must not fall between the queries.
+            connection.execute("BEGIN")
+            yield from stored_cells(connection, since, until, dimensions)
+            yield from self._cache.uncounted.cells(connection, file.number, dimensions)
+
+        for cell in self.read(file, query):
+            if since <= cell[0] < until:
+                yield cell
 
     def extent(self) -> tuple[int, float]:
         """Return the number of records, and the time of the oldest, 0 without any."""
@@ -145,6 +254,7 @@ class LedgerReader:
 
     def read(self, file: File, query: Callable[[sqlite3.Connection], Iterator[T]]) -> Iterator[T]:
         """Yield the results of a query of a segment; a segment that cannot be read has no more."""
+        self._check_time()
         try:
             with closing(connect(file.path, self._mode(file))) as connection:
                 schema.check_version(connection, str(file.path))
@@ -198,8 +308,11 @@ class LedgerReader:
 
     def _mode(self, file: File) -> str:
         """Return how to open a segment: one with a WAL, or the newest, can change."""
-        is_sealed = file.number < self._newest and not files.has_wal(file.path)
-        return "sealed" if is_sealed else "ro"
+        return "sealed" if self.is_sealed(file) else "ro"
+
+    def is_sealed(self, file: File) -> bool:
+        """Return whether a segment is not written any more."""
+        return file.number < self._newest and not files.has_wal(file.path)
 
     def _skip(self, file: File, error: Exception) -> None:
         problem = str(error) if isinstance(error, LedgerError) else f"{file.path}: {error}"
@@ -264,21 +377,3 @@ def _after(connection: sqlite3.Connection, last: int, limit: int) -> Iterator[Ne
         limit -= len(records)
         if limit <= 0:
             return
-
-
-def _cells(
-    connection: sqlite3.Connection, since: float, until: float, dimensions: Sequence[str]
-) -> Iterator[HourlyCounts]:
-    """Yield the counts of a segment, those of records that are not counted yet included."""
-    connection.execute("BEGIN")  # a checkpoint of the writer must not fall between the queries
-    (counted,) = connection.execute("SELECT counted FROM meta").fetchone()
-    statement = _CELLS
-    values: list[float | str] = [since, until]
-    if dimensions:
-        statement += _OF_DIMENSIONS
-        values.append(json.dumps(dimensions))
-    for hour, dimension, counts, rest in connection.execute(statement, values).fetchall():
-        yield hour, dimension, read_counts(counts), rest
-    for (hour, dimension), found in tally_after(connection, counted).cells():
-        if since <= hour < until and (not dimensions or dimension in dimensions):
-            yield hour, dimension, found, 0

@@ -30,7 +30,6 @@ from gatepost.web.asking import Problem, ask
 from gatepost.web.changes import ACTIONS, ChangeError, changed_text
 from gatepost.web.filters import FilterError, parse_filters
 from gatepost.web.site import Site
-from gatepost.web.source import Source
 
 JSON = "application/json"
 _NO_TOKEN = "Send a valid token: Authorization: Bearer TOKEN"  # noqa: S105 - no token
@@ -84,7 +83,7 @@ def _refusal(operation: Operation, token: ApiToken) -> str:
 
 
 async def _answer(site: Site, operation: Operation, token: ApiToken, request: Request) -> Response:
-    source = Source(site.config, token.scope)
+    source = site.source(token.scope)
     values = checked(request.query_params.multi_items(), operation.parameters)
     call = Call(
         source,
