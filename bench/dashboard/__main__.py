@@ -84,7 +84,7 @@ DOMAINS = {"admin": [], "busy": [BUSY], "rare": [RARE]}
 
 def measure(page: Page, name: str, client: Client, pid: int, cold: int) -> tuple[str, ...]:
     """Return the row of a page for a user."""
-    client.seconds(page.path)
+    client.prepare(page.path)
     before = proc.run_time(pid)
     times = [client.seconds(page.path) * 1000 for _ in range(REQUESTS)]
     used = (proc.run_time(pid) - before) / REQUESTS * 1000

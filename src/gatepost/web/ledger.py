@@ -11,6 +11,7 @@ import heapq
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from gatepost.ledger.hashes import hash_of
 from gatepost.ledger.matching import best_key, matcher
 from gatepost.ledger.records import Record
 from gatepost.ledger.selection import Key, Selection
@@ -24,6 +25,8 @@ from gatepost.web.scope import Scope
 Cell = tuple[int, str, Counts]
 # As many records before a period are read until its older records are taken for not existing.
 OLD = 500
+# Records of a connection.
+MOST_RELATED = 5000
 
 
 class ScopedLedger:
@@ -33,13 +36,23 @@ class ScopedLedger:
         self._reader = reader
         self._scope = scope
         self._counts = counts
-        self._found: dict[tuple[Key, int], list[Record]] = {}
+        self._connections: dict[bytes, Sequence[Record]] = {}
 
     def find(self, key: Key, limit: int = 100) -> list[Record]:
-        """Return the records that have a key, the newest first; a page asks for some twice."""
-        if (key, limit) not in self._found:
-            self._found[key, limit] = list(self.select(Selection(keys=[key]), limit=limit))
-        return self._found[key, limit]
+        """Return the records that have a key, the newest first."""
+        selection = Selection(keys=[key])
+        if key.kind != "ref":
+            return list(self.select(selection, limit=limit))
+        matches = matcher(selection)
+        return list(islice(filter(matches, self._related(key)), limit))
+
+    def _related(self, key: Key) -> Sequence[Record]:
+        """Return what is visible of a connection, which a page asks for by several references."""
+        hashed = hash_of(key)
+        if hashed not in self._connections:
+            visible = map(self._scope.visible, islice(self._reader.related(key), MOST_RELATED))
+            self._connections[hashed] = [one for one in visible if one is not None]
+        return self._connections[hashed]
 
     def select(self, selection: Selection, *, limit: int | None = None) -> Iterator[Record]:
         """Yield the records of a selection, the newest first."""

@@ -10,7 +10,7 @@ records that are not counted yet.
 import json
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from sys import intern
 from threading import Lock
 from typing import Any, Final, NamedTuple, Self
@@ -38,8 +38,7 @@ Key = tuple[Hashable, ...]
 class Sums(NamedTuple):
     """The sums of a dimension: by key, and of all keys by hour.
 
-    `last` is the last hour of a key, if the dimension is one of WITH_LAST. Counts are added in the
-    order of the segments and of their hours.
+    `last` is the last hour of a key, if the dimension is one of WITH_LAST.
     """
 
     counts: Counts
@@ -51,18 +50,22 @@ class Sums(NamedTuple):
         add_to(self.counts, counts)
         self.hours[hour] = self.hours.get(hour, 0) + sum(counts.values())
         if dimension in WITH_LAST:
-            self.last.update(dict.fromkeys(counts, hour))
+            for key in counts:
+                self.last[key] = max(hour, self.last.get(key, 0))
 
     def add_sums(self, more: Self) -> None:
-        """Add those of a later segment."""
+        """Add those of another segment."""
         add_to(self.counts, more.counts)
         for hour, number in more.hours.items():
             self.hours[hour] = self.hours.get(hour, 0) + number
-        self.last.update(more.last)
+        for key, hour in more.last.items():
+            self.last[key] = max(hour, self.last.get(key, 0))
 
-    def is_between(self, since: float, until: float) -> bool:
-        """Return whether all hours start from `since` on and before `until`."""
-        return not self.hours or (since <= min(self.hours) and max(self.hours) < until)
+    def copy(self) -> Self:
+        """Return sums to which others can be added."""
+        return self._replace(
+            counts=self.counts.copy(), hours=self.hours.copy(), last=self.last.copy()
+        )
 
 
 class Uncounted:
@@ -80,18 +83,27 @@ class Uncounted:
         """Return the counts within a transaction of the caller. Raises sqlite3.Error."""
         (counted,) = connection.execute(_COUNTED).fetchone()
         with self._lock:
-            if self._of != (segment, counted):
+            is_known = self._of == (segment, counted)
+            rows = connection.execute(_AFTER, (self._last if is_known else counted,))
+            row = rows.fetchone()
+            if row is None and not is_known:
+                return []  # those of another segment are not dropped for it
+            if not is_known:
                 self._of, self._last, self._tally = (segment, counted), counted, Tally()
-            for first, octets in connection.execute(_AFTER, (self._last,)):
-                records = split(octets)
-                kept = kept_of(records)
-                self._tally.add(kept.extracts, kept.shapes)
-                self._last = first + len(records) - 1
+            while row is not None:
+                self._add(*row)
+                row = rows.fetchone()
             return [
                 (hour, dimension, dict(counts), 0)
                 for (hour, dimension), counts in self._tally.cells()
                 if not dimensions or dimension in dimensions
             ]
+
+    def _add(self, first: int, octets: bytes) -> None:
+        records = split(octets)
+        kept = kept_of(records)
+        self._tally.add(kept.extracts, kept.shapes)
+        self._last = first + len(records) - 1
 
 
 class CellCache:
@@ -149,10 +161,20 @@ def stored_cells(
         yield hour, dimension, read_counts(counts), rest
 
 
-def sums_of(cells: Iterable[HourlyCounts]) -> Sums:
-    """Return the sums of the cells of a dimension."""
+def _cells_of(cells: Sequence[HourlyCounts]) -> tuple[int, Sequence[HourlyCounts]]:
+    return sum(len(counts) for _, _, counts, _ in cells), cells
+
+
+def _sums_of(cells: Sequence[HourlyCounts]) -> tuple[int, Sums]:
     sums = Sums({}, {}, {})
-    for hour, dimension, counts, _ in sorted(cells, key=lambda cell: cell[0]):
+    for hour, dimension, counts, _ in cells:
         # Segments have most keys in common.
         sums.add(hour, dimension, {intern(key): number for key, number in counts.items()})
-    return sums
+    return len(sums.counts), sums
+
+
+# What is kept of the cells of a dimension, with its number of keys: the cells, or their sums.
+KEEPERS: Final[Mapping[str, Callable[[Sequence[HourlyCounts]], tuple[int, Any]]]] = {
+    "cells": _cells_of,
+    "sums": _sums_of,
+}

@@ -11,32 +11,33 @@ nothing.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from gatepost.ledger.hashes import hash_of
 from gatepost.ledger.matching import matcher
 from gatepost.ledger.position import FIRST, Position
 from gatepost.ledger.records import Record, RecordError, decode
 from gatepost.ledger.selection import Key, Selection
 from gatepost.ledger.store import files, schema
 from gatepost.ledger.store.cells import (
+    KEEPERS,
     CellCache,
     HourlyCounts,
     Sums,
     stored_cells,
-    sums_of,
     times_of,
 )
 from gatepost.ledger.store.chunk import split
 from gatepost.ledger.store.errors import LedgerError, QueryTimeoutError
-from gatepost.ledger.store.files import File
-from gatepost.ledger.store.query import END, ORDERS, Order, Row, query_of
+from gatepost.ledger.store.files import File, identity_of
+from gatepost.ledger.store.query import END, ORDERS, Order, Row, query_of, with_any
 from gatepost.ledger.store.segment import connect, facts_of, last_of
 from gatepost.ledger.totals import Sum, Totals, hour_of
 from gatepost.log.os_error import describe_os_error
@@ -52,8 +53,8 @@ END_OF_TIME = 1e12
 _NEWS = "SELECT id, records FROM chunk WHERE id > ? ORDER BY id LIMIT ?"
 
 T = TypeVar("T")
-# The number of keys, and the value.
-Kept = tuple[int, Any]
+# What is kept of a segment, one of KEEPERS, and of which dimension.
+Kept = tuple[str, str]
 # The number of the last of some records, and the records.
 News = tuple[int, list[msgspec.Raw]]
 
@@ -110,6 +111,19 @@ class LedgerReader:
         """
         return self._select(selection, ORDERS[False], at)
 
+    def related(self, key: Key) -> Iterator[Record]:
+        """Yield the records with the hash of a key, the newest first.
+
+        Those of a reference are of its connection, its transactions and their deliveries. Others
+        can have the same hash.
+        """
+        query = partial(with_any, keys=[hash_of(key)], after=0, order=ORDERS[False])
+        for file in reversed(self.segments()):
+            for _, octets in self._rows(file, query):
+                record = None if octets is None else self._decoded(file, octets)
+                if record is not None:
+                    yield record
+
     def follow(self, selection: Selection, after: Position | None = None) -> "Follower":
         """Return a function whose calls return what is new since the last, the oldest first.
 
@@ -140,62 +154,62 @@ class LedgerReader:
             if not dimensions or not self.is_sealed(file):
                 yield from self._cells(file, since, until, dimensions)
                 continue
-            for dimension in dimensions:
-                for cell in self._kept_cells(file, dimension):
-                    if since <= cell[0] < until:
-                        yield cell
+            kept = self._kept(file, [("cells", dimension) for dimension in dimensions])
+            for cell in chain.from_iterable(kept):
+                if since <= cell[0] < until:
+                    yield cell
 
     def sums(self, since: float, until: float, dimension: str) -> Sums:
         """Return the sums of the counts that `cells` yields for a dimension."""
-        total = Sums({}, {}, {})
-        for file in self._segments_of(since, until):
-            kept = self._kept_sums(file, dimension) if self.is_sealed(file) else None
-            if kept is not None and kept.is_between(since, until):
-                total.add_sums(kept)
-                continue
-            for hour, _, counts, _ in self._cells(file, since, until, [dimension]):
-                total.add(hour, dimension, counts)
+        files = list(self._segments_of(since, until))
+        whole = [file for file in files if self._is_between(file, since, until)]
+        total = self._kept_total(whole, dimension).copy()
+        for file in files:
+            if file not in whole:
+                for hour, _, counts, _ in self._cells(file, since, until, [dimension]):
+                    total.add(hour, dimension, counts)
         return total
+
+    def _kept_total(self, files: Sequence[File], dimension: str) -> Sums:
+        """Return the sums of sealed segments: a period has the same ones for hours."""
+        key = ("total", dimension, *((one.number, identity_of(one.path)) for one in files))
+        found: Sums | None = self._cache.get(key)
+        if found is None:
+            problems = len(self.problems)
+            found = Sums({}, {}, {})
+            for file in files:
+                found.add_sums(*self._kept(file, [("sums", dimension)]))
+            if len(self.problems) == problems:
+                self._cache.put(key, len(found.counts), found)
+        return found
+
+    def _is_between(self, file: File, since: float, until: float) -> bool:
+        """Return whether a segment is sealed, and all its hours are in a period."""
+        if not self.is_sealed(file):
+            return False
+        first, last = self._hours_of(file)
+        return 0 < first >= since and 0 < last < until
+
+    def _hours_of(self, file: File) -> tuple[int, int]:
+        """Return the first and the last hour of a segment, 0 without one."""
+        times = self.fact(file, "times", times_of)
+        return (0, 0) if times is None else (hour_of(times.oldest), hour_of(times.newest))
 
     def keep(self, file: File, cells: Iterable[str], sums: Iterable[str]) -> None:
         """Read what `cells` and `sums` keep of a segment for some dimensions."""
-        if not self.is_sealed(file):
-            for _ in self._cells(file, END_OF_TIME, END_OF_TIME, []):
-                pass
+        if self.is_sealed(file):
+            self._kept(file, [*(("cells", one) for one in cells), *(("sums", one) for one in sums)])
             return
-        for dimension in cells:
-            self._kept_cells(file, dimension)
-        for dimension in sums:
-            self._kept_sums(file, dimension)
+        for _ in self._cells(file, END_OF_TIME, END_OF_TIME, []):
+            pass
 
     def _segments_of(self, since: float, until: float) -> Iterator[File]:
         """Yield the segments that can have hours from `since` on and before `until`."""
         for file in self.segments():
-            times = self.fact(file, "times", times_of)
-            first, last = (0, 0) if times is None else map(hour_of, times)
+            first, last = self._hours_of(file)
             # An hour of 0 has the records whose times cannot be.
             if not first or not last or (first < until and last >= since):
                 yield file
-
-    def _kept_cells(self, file: File, dimension: str) -> Sequence[HourlyCounts]:
-        """Return all cells of a sealed segment for a dimension."""
-
-        def load() -> Kept:
-            cells = list(self._cells(file, 0, END_OF_TIME, [dimension]))
-            return sum(len(counts) for _, _, counts, _ in cells), cells
-
-        cells: Sequence[HourlyCounts] = self._kept(file, ("cells", dimension), load)
-        return cells
-
-    def _kept_sums(self, file: File, dimension: str) -> Sums:
-        """Return the sums of a sealed segment for a dimension."""
-
-        def load() -> Kept:
-            sums = sums_of(self._cells(file, 0, END_OF_TIME, [dimension]))
-            return len(sums.counts), sums
-
-        sums: Sums = self._kept(file, ("sums", dimension), load)
-        return sums
 
     def fact(
         self, file: File, name: str, query: Callable[[sqlite3.Connection], Iterator[T]]
@@ -203,21 +217,38 @@ class LedgerReader:
         """Return the first result of a query, None without any; of a sealed segment it is kept."""
         if not self.is_sealed(file):
             return next(self.read(file, query), None)
-        found: T | None = self._kept(
-            file, ("fact", name), lambda: (1, next(self.read(file, query), None))
-        )
+        key = (file.number, identity_of(file.path), "fact", name)
+        found: T | None = self._cache.get(key)
+        if found is None:
+            found = next(self.read(file, query), None)
+            if found is not None:
+                self._cache.put(key, 1, found)
         return found
 
-    def _kept(self, file: File, about: tuple[str, str], load: Callable[[], Kept]) -> Any:
-        """Return what is kept of a segment; what lacks something for a problem is not kept."""
-        key = (file.number, files.identity_of(file.path), *about)
-        found = self._cache.get(key)
-        if found is None:
-            problems = len(self.problems)
-            size, found = load()
-            if len(self.problems) == problems:
-                self._cache.put(key, size, found)
-        return found
+    def _kept(self, file: File, wanted: Sequence[Kept]) -> list[Any]:
+        """Return what is kept of a sealed segment; all that is missing is read in one query."""
+        identity = identity_of(file.path)
+        keys = [(file.number, identity, *one) for one in wanted]
+        found = [self._cache.get(key) for key in keys]
+        missing = {one for one, value in zip(wanted, found, strict=True) if value is None}
+        if not missing:
+            return found
+        problems = len(self.problems)
+        loaded = self._load(file, missing)
+        if len(self.problems) == problems:  # otherwise something can be lacking
+            for one, (size, value) in loaded.items():
+                self._cache.put((file.number, identity, *one), size, value)
+        return [
+            loaded[one][1] if value is None else value
+            for one, value in zip(wanted, found, strict=True)
+        ]
+
+    def _load(self, file: File, wanted: Collection[Kept]) -> dict[Kept, tuple[int, Any]]:
+        """Return what is wanted of a segment, each with its number of keys."""
+        by_dimension: dict[str, list[HourlyCounts]] = {name: [] for _, name in wanted}
+        for cell in self._cells(file, 0, END_OF_TIME, list(by_dimension)):
+            by_dimension[cell[1]].append(cell)
+        return {(kind, name): KEEPERS[kind](by_dimension[name]) for kind, name in wanted}
 
     def _cells(
         self, file: File, since: float, until: float, dimensions: Sequence[str]

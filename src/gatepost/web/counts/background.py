@@ -3,8 +3,8 @@
 It also reads the totals of segments that pages show, so that a long period need not open all files.
 
 The newest segment comes first, then the older ones. Records are counted once: of the newest
-segment, a round counts what has come since the last. Requests go first: while one runs, the thread
-waits, and otherwise it works half of the time.
+segment, a round counts what has come since the last. The thread rests RESTS times as long as it has
+worked: other threads of Python wait while it works. While a request runs, it rests longer.
 
 Limits: a round counts STEP records of a segment, then looks for newer ones. Scopes that no user and
 no token has are removed.
@@ -31,9 +31,10 @@ STEP = 20_000
 # The dimensions whose counts pages read by hour, and those whose sums they read.
 IN_CELLS = ("result", "end", "reason", "shadow_reason")
 IN_SUMS = ("trap", "trap_network", "dmarc")
-# Seconds between two rounds without work, and between two looks while requests run.
+# Seconds between two rounds without work.
 EVERY = 5.0
-WAIT = 0.05
+# By whether a request is running.
+RESTS = {False: 1, True: 4}
 
 _log = get_logger("gatepost.web")
 
@@ -55,7 +56,7 @@ class _Reached(NamedTuple):
 class ScopeCounter:
     """Counts the records in `folder` for the scopes that `scopes` returns.
 
-    `is_busy` returns whether a request is waiting for its result.
+    `is_busy` returns whether a request waits for its result.
     """
 
     def __init__(
@@ -168,15 +169,10 @@ class ScopeCounter:
         return _Reached(last, is_end=True)
 
     def _paced(self, steps: Iterable[T]) -> Iterator[T]:
-        """Yield steps, and rest as long as each took; raises `Stopped`."""
+        """Yield steps, and rest after each; raises `Stopped`."""
         began = time.monotonic()
         for step in steps:
             yield step
-            self._wait(time.monotonic() - began)
-            while self._is_busy():
-                self._wait(WAIT)
+            if self._stop.wait((time.monotonic() - began) * RESTS[self._is_busy()]):
+                raise Stopped
             began = time.monotonic()
-
-    def _wait(self, seconds: float) -> None:
-        if self._stop.wait(seconds):
-            raise Stopped
