@@ -11,8 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.ledger.mail_records import ANY_RECORD
+from tests.process.supervised import eventually
 from tests.web.made import NOW, accepted, judged, refused, trapped
+from tests.web.served import Dashboard, write_records
 
+from gatepost.config.load import config_from_dict
 from gatepost.ledger.extract import converted
 from gatepost.ledger.records import Delivery, RecipientRecord, encode
 from gatepost.ledger.shape import Shapes
@@ -23,7 +26,10 @@ from gatepost.web.counts.background import ScopeCounter
 from gatepost.web.counts.counted import ScopeCounts
 from gatepost.web.counts.file import CountsFile, Progress
 from gatepost.web.counts.segment import DIMENSIONS
+from gatepost.web.filters import parse_filters
 from gatepost.web.scope import Scope
+from gatepost.web.source import Source
+from gatepost.web.views import authentication, outcomes, reasons, traps
 
 KEEP, SIZE = 3650 * 86400.0, 1 << 30
 END = 4e9
@@ -89,7 +95,7 @@ class Ledger:
 
 @pytest.fixture
 def ledger(tmp_path):
-    made = Ledger(tmp_path)
+    made = Ledger(tmp_path / "var")
     yield made
     made.close()
 
@@ -183,7 +189,7 @@ def test_another_segment_with_the_same_number_is_counted_again(tmp_path, ledger)
     ledger.close()
     for path in ledger.folder.iterdir():
         path.unlink()
-    other = Ledger(tmp_path)
+    other = Ledger(tmp_path / "var")
     other.write(accepted(1), accepted(2))
     assert other.found(ONE) == expected(other.records, ONE)
     other.count()
@@ -251,3 +257,28 @@ def test_the_counter_ends_while_requests_run(tmp_path):
     counter.stop()
     ledger.close()
     assert ledger.file.read(ONE).progress == {}
+
+
+@pytest.mark.parametrize("view", [outcomes, reasons, traps, authentication])
+def test_a_view_names_the_time_since_which_its_counts_are_complete(ledger, monkeypatch, view):
+    ledger.write(*MAIL)
+    config = config_from_dict({}, ledger.folder.parents[1])
+    filters = parse_filters({"period": "7d", "zone": "UTC"}, NOW + 60)
+
+    def notes():
+        return " ".join(one.note for one in view.query(Source(config, ONE), filters).tables)
+
+    assert "Complete since" not in notes()
+    monkeypatch.setattr("gatepost.web.source.BRIEF", -1)
+    monkeypatch.setattr("gatepost.web.source.LEAST", -1)
+    assert "Complete since" in notes()
+    assert "are being counted" in notes()
+
+
+def test_a_dashboard_counts_for_its_users_and_tokens(tmp_path):
+    write_records(tmp_path / "var", *MAIL)
+    file = CountsFile(tmp_path / "var")
+    with Dashboard(tmp_path) as dashboard:
+        dashboard.add("bob", domains=["example.com"])
+        eventually(lambda: file.read(ONE).progress)
+    assert file.read(BOTH).progress == {}

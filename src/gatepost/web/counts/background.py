@@ -76,6 +76,7 @@ class ScopeCounter:
         self._thread = threading.Thread(target=self._run, name="gatepost-counts", daemon=True)
         self._problem = ""
         self._read: frozenset[File] = frozenset()
+        self._there: tuple[frozenset[Scope], frozenset[int]] | None = None
 
     def start(self) -> None:
         """Start the thread."""
@@ -118,11 +119,15 @@ class ScopeCounter:
         scopes = [one for one in dict.fromkeys(self._scopes()) if not one.is_everything]
         reader = LedgerReader(self._folder, cache=self._cache)
         files = reader.segments()[::-1]
-        self._file.drop_others(scopes, [file.number for file in files])
+        self._drop_others(scopes, files)
+        known = {scope: self._file.read(scope).progress for scope in scopes}
         for file in self._paced(self._unread(reader, files)):
             reader.keep(file, IN_CELLS, IN_SUMS)
         for file in files:
-            counted = [self._advance(reader, file, scope) for scope in scopes]
+            counted = [
+                self._advance(reader, file, scope, known[scope].get(file.number))
+                for scope in scopes
+            ]
             # The newest segment comes first again when there was much to count in an older one.
             if any(counted) and file != files[0]:
                 return True
@@ -138,9 +143,17 @@ class ScopeCounter:
                 yield file
         self._read = frozenset(filter(reader.is_sealed, files))
 
-    def _advance(self, reader: LedgerReader, file: File, scope: Scope) -> bool:
+    def _drop_others(self, scopes: Sequence[Scope], files: Sequence[File]) -> None:
+        """Remove what is gone since the last round."""
+        there = frozenset(scopes), frozenset(file.number for file in files)
+        if there != self._there:
+            self._file.drop_others(*there)
+            self._there = there
+
+    def _advance(
+        self, reader: LedgerReader, file: File, scope: Scope, progress: Progress | None
+    ) -> bool:
         """Count records of a segment; return whether there were some."""
-        progress = self._file.read(scope).progress.get(file.number)
         identity = identity_of(file.path) if reader.is_sealed(file) else ""
         if progress is not None and progress.whole == identity != "":
             return False
