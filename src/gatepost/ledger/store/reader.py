@@ -225,12 +225,12 @@ class LedgerReader:
                 self._cache.put(key, 1, found)
         return found
 
-    def _kept(self, file: File, wanted: Sequence[Kept]) -> list[Any]:
+    def _kept(self, file: File, chosen: Sequence[Kept]) -> list[Any]:
         """Return what is kept of a sealed segment; all that is missing is read in one query."""
         identity = identity_of(file.path)
-        keys = [(file.number, identity, *one) for one in wanted]
+        keys = [(file.number, identity, *one) for one in chosen]
         found = [self._cache.get(key) for key in keys]
-        missing = {one for one, value in zip(wanted, found, strict=True) if value is None}
+        missing = {one for one, value in zip(chosen, found, strict=True) if value is None}
         if not missing:
             return found
         problems = len(self.problems)
@@ -240,15 +240,15 @@ class LedgerReader:
                 self._cache.put((file.number, identity, *one), size, value)
         return [
             loaded[one][1] if value is None else value
-            for one, value in zip(wanted, found, strict=True)
+            for one, value in zip(chosen, found, strict=True)
         ]
 
-    def _load(self, file: File, wanted: Collection[Kept]) -> dict[Kept, tuple[int, Any]]:
-        """Return what is wanted of a segment, each with its number of keys."""
-        by_dimension: dict[str, list[HourlyCounts]] = {name: [] for _, name in wanted}
+    def _load(self, file: File, chosen: Collection[Kept]) -> dict[Kept, tuple[int, Any]]:
+        """Return the chosen values of a segment, each with its number of keys."""
+        by_dimension: dict[str, list[HourlyCounts]] = {name: [] for _, name in chosen}
         for cell in self._cells(file, 0, END_OF_TIME, list(by_dimension)):
             by_dimension[cell[1]].append(cell)
-        return {(kind, name): KEEPERS[kind](by_dimension[name]) for kind, name in wanted}
+        return {(kind, name): KEEPERS[kind](by_dimension[name]) for kind, name in chosen}
 
     def _cells(
         self, file: File, since: float, until: float, dimensions: Sequence[str]

@@ -83,7 +83,7 @@ def _networks(networks: Sums, total: int, note: str) -> Table:
     )
     rows = [Row((name, count, networks.last[name])) for name, count in _most(networks)]
     without = total - round(sum(networks.hours.values()))
-    older = f"{without:,} hits were counted before networks were." if without > 0 else ""
+    older = f"The networks of {without:,} older hits were not counted." if without > 0 else ""
     text = " ".join(filter(None, (older, note)))
     return Table("networks", "Networks that hit traps", columns, rows, EMPTY, text)
 
