@@ -15,6 +15,7 @@ from pathlib import Path
 
 from gatepost.checks.health import ServerHealth, health_of
 from gatepost.config.schema import Config
+from gatepost.ledger.position import Position
 from gatepost.ledger.privacy import recorded_form
 from gatepost.ledger.records import Record
 from gatepost.ledger.selection import Selection
@@ -96,6 +97,10 @@ class Source:
         Raises `QueryTimeoutError` if these may not be all; the place is where to go on.
         """
         return self._ledger(SEARCH).placed(selection, at)
+
+    def position(self) -> Position:
+        """Return the position after the last record; raises `LedgerError`."""
+        return LedgerReader(self._folder, self.is_over).follow(Selection()).position
 
     @cached_property
     def recorded(self) -> Callable[[str], str]:

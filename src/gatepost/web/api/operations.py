@@ -5,26 +5,45 @@ from functools import partial
 from itertools import count
 from typing import Any, NamedTuple
 
+import msgspec
+
+from gatepost.ledger.matching import matcher
+from gatepost.ledger.records import Record
 from gatepost.ledger.words.explain import explain, headline
 from gatepost.ledger.words.fitting import plain
 from gatepost.web.access.users import Role
-from gatepost.web.api.parameters import FILTERS, PERIOD, ForwardRequest, QueueRequest, limit_of
+from gatepost.web.api.parameters import (
+    FILTERS,
+    PERIOD,
+    SELECTIVE,
+    ForwardRequest,
+    QueueRequest,
+    TryRequest,
+    limit_of,
+)
 from gatepost.web.api.results import (
     ChangedData,
     HealthData,
     MessageData,
     RecordsPage,
+    TrialData,
     ViewData,
     data_of,
+    trial_data,
 )
+from gatepost.web.asking import Problem
 from gatepost.web.changes import ACTIONS, Action, perform
 from gatepost.web.filters import Filters
+from gatepost.web.live import sse
 from gatepost.web.paging import page_of
 from gatepost.web.source import Source
+from gatepost.web.trials import BusyTrialsError, Trials, TryError
 from gatepost.web.views import find, health, message, outcomes, quarantine, queue, reasons, traps
+from gatepost.web.views.try_form import PATH as TRY_PATH
 from gatepost.web.views.view import Shown
 
 Query = Callable[[Source, Filters], Shown]
+JSON = "application/json"
 
 
 class Call(NamedTuple):
@@ -44,19 +63,29 @@ class Call(NamedTuple):
 class Operation(NamedTuple):
     """An operation. `run` is called in a thread; None is a reference without a record.
 
+    If it `waits`, `run` is awaited in the event loop, and also gets the trials of the dashboard.
+    The result of a `stream` is a function for new records, which returns the data of an event.
+
     `role` is what a token needs. If it is not `is_scoped`, it is for tokens without domains.
     """
 
     name: str
     path: str
     about: str
-    run: Callable[[Call], Any]
+    run: Callable[..., Any]
     result: Any
     parameters: Sequence[str] = ()
-    body: type[QueueRequest] | None = None
+    body: type[msgspec.Struct] | None = None
     method: str = "GET"
     role: Role = "viewer"
     is_scoped: bool = True
+    waits: bool = False
+    stream: str = ""
+
+    @property
+    def media_type(self) -> str:
+        """The type of the response."""
+        return sse.MEDIA_TYPE if self.stream else JSON
 
     @property
     def path_parameters(self) -> list[str]:
@@ -74,6 +103,18 @@ def _records(call: Call) -> RecordsPage:
         lambda _: next(numbers) >= limit,
     )
     return RecordsPage(page.records, str(page.next) if page.next else None)
+
+
+def _events(call: Call) -> Callable[[Sequence[Record]], str]:
+    """Return a function that returns the selected ones of new records as JSON, "" for none."""
+    selection = find.timeless(call.filters).selection(call.source.recorded)
+    is_selected, visible = matcher(selection), call.source.scope.visible
+
+    def encode(records: Sequence[Record]) -> str:
+        found = [one for one in map(visible, records) if one is not None and is_selected(one)]
+        return msgspec.json.encode(found).decode() if found else ""
+
+    return encode
 
 
 def _message(call: Call) -> MessageData | None:
@@ -117,6 +158,18 @@ def _of_action(action: Action) -> Operation:
     )
 
 
+async def _try(call: Call, trials: Trials) -> TrialData | Problem:
+    try:
+        tried = await trials.run(
+            call.source.config, call.body, call.body.compare, call.body.message
+        )
+    except TryError as error:
+        return Problem(400, str(error))
+    except BusyTrialsError as error:
+        return Problem(503, str(error))
+    return trial_data(tried)
+
+
 OPERATIONS = (
     _of_view(
         "messages",
@@ -140,6 +193,16 @@ OPERATIONS = (
         RecordsPage,
         (*FILTERS, "limit"),
     ),
+    Operation(
+        "events",
+        "/events",
+        "New records of the ledger as server-sent events, from now on or after an event. The data"
+        " of an event `records` is a JSON array of records, the oldest first.",
+        _events,
+        str,
+        (*SELECTIVE, "after", "seconds"),
+        stream="records",
+    ),
     _of_view("outcomes", "Accepted, refused and deferred messages by time.", outcomes.query),
     _of_view("reasons", "Reasons of refusals, compared with the time before.", reasons.query),
     _of_view("traps", "Traps that were hit, and the networks of the clients.", traps.query),
@@ -159,4 +222,16 @@ OPERATIONS = (
         is_scoped=False,
     ),
     *map(_of_action, ACTIONS.values()),
+    Operation(
+        "try",
+        TRY_PATH,
+        "What would happen to a message now, and with the configuration in another file.",
+        _try,
+        TrialData,
+        body=TryRequest,
+        method="POST",
+        role="admin",
+        is_scoped=False,
+        waits=True,
+    ),
 )

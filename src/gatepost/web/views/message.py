@@ -18,6 +18,7 @@ from gatepost.ledger.words.wording import on_one_line, path
 from gatepost.web.filters import Filters
 from gatepost.web.source import Source
 from gatepost.web.table import Column, Kind, Row, Table
+from gatepost.web.views.try_form import link_of
 from gatepost.web.views.view import Shown
 
 ANSWERS = (
@@ -58,8 +59,14 @@ def query(source: Source, _filters: Filters, ref: str) -> Shown | None:
         "sections": parts,
         "dialogue": list(_dialogue(story)),
         "subjects": list(_subjects(story)),
+        "again": _again(source, story),
     }
     return Shown([_answers(story)], facts)
+
+
+def _again(source: Source, story: Story) -> str:
+    """Return the path on which the envelope is tried, "" if the record hides its addresses."""
+    return "" if "addresses" in source.config.ledger.privacy else link_of(story)
 
 
 def find_story(source: Source, ref: str) -> Story | None:
