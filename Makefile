@@ -4,13 +4,13 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run help check test screenshots bench reallogs sim soak attack crash power compiled dist lock format clean
+.PHONY: run help check test screenshots bench bench-dashboard reallogs sim soak attack crash power compiled dist lock format clean
 
 run: $(VENV)/.ready-run ## serve on 127.0.0.1:2525 from the demo folder
 	@$(BIN)/python tools/demo.py
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 check: $(VENV)/.ready-dev ## about two minutes: format, lint, types, contracts, wording, fast tests
 	@$(BIN)/python tools/check.py --quick
@@ -20,6 +20,9 @@ test: $(VENV)/.ready-dev ## everything: also slow tests, real clients, coverage,
 
 bench: $(VENV)/.ready-dev ## CPU per message, compared with other servers; ARGS=--quick for a trial run, ARGS=--page for docs/performance.md
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-dashboard: $(VENV)/.ready-dev ## how long the pages of the dashboard take; ARGS="--records 10000000"
+	@$(BIN)/python -m bench.dashboard $(ARGS)
 
 screenshots: $(VENV)/.ready-dev ## the pictures of the dashboard in docs/screenshots, with simulated mail
 	@$(BIN)/python -m tests.web.screenshots

@@ -73,7 +73,7 @@ def test_records_can_come_oldest_first(make, write, folder, selection):
 
 def test_a_record_with_the_same_hash_but_another_key_is_not_found(make, write, folder, monkeypatch):
     monkeypatch.setattr("gatepost.ledger.store.segment.hashes_of", lambda _: [b"same!"])
-    monkeypatch.setattr("gatepost.ledger.store.reader.hash_of", lambda _: b"same!")
+    monkeypatch.setattr("gatepost.ledger.store.query.hash_of", lambda _: b"same!")
     write(make(), *(transaction(number) for number in range(5)))
     assert refs(LedgerReader(folder).find(Key("ref", "s3"))) == ["s3.1"]
 

@@ -17,7 +17,10 @@ from gatepost.ledger.records import (
 )
 from gatepost.ledger.selection import Selection
 from gatepost.ledger.store import LedgerReader, QueryTimeoutError, segment
+from gatepost.ledger.store import cells as cells_module
 from gatepost.ledger.store import reader as reader_module
+from gatepost.ledger.store.cells import CellCache
+from gatepost.ledger.store.chunk import split
 from gatepost.ledger.totals import HOUR, Sum, hour_of, prune
 
 FIRST_HOUR = hour_of(START)
@@ -67,6 +70,7 @@ def test_a_transaction_counts_in_each_dimension():
         "plugin": {"dnsbl": 2, "spf": 1},
         "plugin_ms": {"dnsbl": 750, "spf": 0},
         "trap": {"traps:7 @example.com": 1},
+        "trap_network": {"2001:db8::/48": 1},
         "dmarc": {"fail y.example": 1},
     }
 
@@ -173,3 +177,63 @@ def test_a_query_whose_time_is_over_ends_also_without_a_result(
     with pytest.raises(QueryTimeoutError):
         query(reader)
     assert reader.problems == []
+
+
+def test_records_that_are_not_counted_yet_are_read_once(make, write, folder, monkeypatch):
+    read = []
+    monkeypatch.setattr(cells_module, "split", lambda octets: read.append(octets) or split(octets))
+    writer = make(segment=40, tail=30)
+    write(writer, *(transaction(number) for number in range(50)))
+    cache = CellCache()
+
+    def accepted():
+        found = LedgerReader(folder, cache=cache).cells(0, 4e9, ["result"])
+        return sum(counts["accepted"] for _, _, counts, _ in found)
+
+    assert (accepted(), len(read)) == (50, 10)
+    assert (accepted(), len(read)) == (50, 10)
+    write(writer, *(transaction(number) for number in range(5)))
+    assert (accepted(), len(read)) == (55, 15)
+    write(writer, *(transaction(number) for number in range(30)))
+    assert accepted() == 85
+
+
+def test_sums_are_those_of_the_cells(make, write, folder, clock):
+    writer = make(segment=40, tail=30)
+    for number in range(100):
+        clock.now = START + number * 300
+        write(
+            writer, transaction(number, time=clock.now, traps=[Trap("a@x.example", "@x", "t", 1)])
+        )
+    reader = LedgerReader(folder)
+    start = hour_of(START)
+    for since, until in ((0, 4e9), (start + HOUR, start + 7 * HOUR), (start + 5 * HOUR, 4e9)):
+        for _ in range(2):
+            counts, hours, last = reader.sums(since, until, "trap")
+            found = list(reader.cells(since, until, ["trap"]))
+            assert counts == {"t:1 @x": sum(cell[2]["t:1 @x"] for cell in found)}
+            assert sum(hours.values()) == counts["t:1 @x"]
+            assert last == {"t:1 @x": max(cell[0] for cell in found)}
+
+
+def test_what_is_kept_of_a_removed_ledger_is_not_that_of_another(make, write, folder):
+    cache = CellCache()
+    for count in (50, 70):
+        writer = make(segment=20, tail=10)
+        write(writer, *(transaction(number) for number in range(count)))
+        for _ in range(2):
+            found = LedgerReader(folder, cache=cache).cells(0, 4e9, ["result"])
+            assert sum(counts["accepted"] for _, _, counts, _ in found) == count
+        writer.close()
+        for path in folder.iterdir():
+            path.unlink()
+
+
+def test_the_cache_drops_what_was_not_used_for_longest():
+    cache = CellCache(most=10)
+    for number in range(4):
+        cache.put((number,), 4, number)
+        cache.get((0,))
+    assert [cache.get((number,)) for number in range(4)] == [0, None, None, 3]
+    cache.put((3,), 2, "again")
+    assert (cache.get((3,)), cache.get((0,))) == ("again", 0)

@@ -96,11 +96,12 @@ class Browser:
         return self.send("POST", path, form, **headers)
 
 
-def write_records(folder, *records):
-    """Write a ledger, with the totals of many records as the ledger process makes them."""
+def write_records(folder, *records, is_ordered=False):
+    """Write a ledger as its process does, in the order of the times unless it `is_ordered`."""
     folder.mkdir(parents=True, exist_ok=True)
     writer = LedgerWriter(folder / "ledger", KEEP, 1 << 30)
-    writer.add([encode(record) for record in sorted(records, key=lambda one: one.time)])
+    ordered = records if is_ordered else sorted(records, key=lambda one: one.time)
+    writer.add([encode(record) for record in ordered])
     writer.commit()
     writer.tend()
     writer.close()

@@ -18,6 +18,11 @@ class Position(NamedTuple):
     def __str__(self) -> str:
         return f"{self.segment}-{self.record}"
 
+    @property
+    def after(self) -> Self:
+        """The place after this record."""
+        return self._replace(record=self.record + 1)
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """Return the position that `str()` has written; raises ValueError."""
@@ -25,3 +30,7 @@ class Position(NamedTuple):
         if found is None:
             raise ValueError(f"expected a position such as 12-3400, found {text[:40]!r}")
         return cls(int(found[1]), int(found[2]))
+
+
+# The place before which all records are.
+FIRST = Position(10**8, 0)

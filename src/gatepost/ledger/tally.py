@@ -130,12 +130,18 @@ class Hour:
     def _add_lists(self, one: TransactionExtract) -> None:
         if one.answers:
             self._add_times(one.answers)
-        for trap in one.traps:
-            self._dimensions["trap"][name_of(trap)] += 1
+        if one.traps:
+            self._add_traps(one)
         for result in one.results:
             if result.name == "dmarc" and result.facts.domain:
                 domain = text(str(result.facts.domain))
                 self._dimensions["dmarc"][f"{result.value} {domain}"] += 1
+
+    def _add_traps(self, one: TransactionExtract) -> None:
+        for trap in one.traps:
+            self._dimensions["trap"][name_of(trap)] += 1
+        network = host_of(one.client.address).network or one.client.address
+        self._dimensions["trap_network"][text(network)] += len(one.traps)
 
     def _add_times(self, answers: Sequence[AnswerExtract]) -> None:
         for answer in answers:

@@ -17,7 +17,6 @@ from gatepost.web.changes import ACTIONS, ChangeError, changed_text, perform, po
 from gatepost.web.filters import Filters
 from gatepost.web.showing import render
 from gatepost.web.site import Site, Visitor
-from gatepost.web.source import Source
 from gatepost.web.table import Column, Row, Table
 from gatepost.web.views.queue import ROWS
 from gatepost.web.views.view import Shown, View
@@ -42,7 +41,7 @@ async def change_queue(site: Site, request: Request, visitor: Visitor) -> Respon
     if action is None:
         return render(_VIEW, visitor, Filters(), Problem(400, "Expected an action."))
     names = list(dict.fromkeys(value for name, value in fields if name == "message"))
-    source = Source(site.config, visitor.user.scope)
+    source = site.source(visitor.user.scope)
     author = f"user {visitor.user.name}"
     is_sure = form.get("sure") == "yes"
     address = form.get("address", "").strip()

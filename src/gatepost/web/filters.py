@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from gatepost.ledger.keys import canonical_domain
+from gatepost.ledger.position import Position
 from gatepost.ledger.records import Result
 from gatepost.ledger.selection import Key, Selection
 
@@ -36,7 +37,7 @@ class FilterError(ValueError):
 class Filters(msgspec.Struct, frozen=True, kw_only=True):
     """The values of a URL. `since` and `until` are times, the others as in the URL.
 
-    `before` is the time before which the rows of the next page begin, 0 for the first page.
+    `before` is the place in the ledger before which the rows of the page are, None for the newest.
     """
 
     period: str = DEFAULT_PERIOD
@@ -51,7 +52,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     plugin: str = ""
     result: str = ""
-    before: float = 0.0
+    before: Position | None = None
 
     @property
     def tz(self) -> tzinfo | None:
@@ -65,7 +66,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
         return f"{path}{join}{urlencode(values)}" if values else path
 
     def _given(self, changes: Mapping[str, Any]) -> list[tuple[str, str]]:
-        changed = msgspec.structs.replace(self, **{"before": 0.0, **changes})
+        changed = msgspec.structs.replace(self, **{"before": None, **changes})
         return [(name, changed.text(name)) for name in self.__struct_fields__]
 
     def text(self, name: str) -> str:
@@ -76,7 +77,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
         if name in ("since", "until"):
             return "" if self.period else self.shown_time(value)
         if name == "before":
-            return repr(value) if value else ""
+            return str(value) if value else ""
         return "" if value == _DEFAULTS[name] else str(value)
 
     def shown_time(self, seconds: float) -> str:
@@ -85,11 +86,10 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
 
     def selection(self, recorded: Callable[[str], str], keys: Sequence[Key] = ()) -> Selection:
         """Return the selection of records; `recorded` is that of `Source`."""
-        until = min(self.until, self.before) if self.before else self.until
         domain = [Key("domain", canonical_domain(self.domain))] if self.domain else []
         return Selection(
             since=self.since,
-            until=until,
+            until=self.until,
             keys=[*keys, *domain],
             sender=recorded(self.sender),
             to=recorded(self.to),
@@ -136,7 +136,7 @@ def parse_filters(values: Mapping[str, str], now: float) -> Filters:
         since=since,
         until=until,
         zone=texts["zone"] or LOCAL,
-        before=_number("before", texts["before"]),
+        before=_parse_before(texts["before"]),
         ip=_parse_ip(texts["ip"]),
         **{name: texts[name] for name in ("q", "sender", "to", "domain", "reason", "plugin")},
         result=texts["result"],
@@ -197,11 +197,11 @@ def _parse_time(name: str, text: str, zone: tzinfo | None) -> float:
     return _in_range(name, seconds)
 
 
-def _number(name: str, text: str) -> float:
+def _parse_before(text: str) -> Position | None:
     try:
-        return _in_range(name, float(text)) if text else 0.0
-    except ValueError:
-        raise FilterError(f"{name}: expected a time in seconds since 1970") from None
+        return Position.parse(text) if text else None
+    except ValueError as error:
+        raise FilterError(f"before: {error}") from None
 
 
 def _in_range(name: str, seconds: float) -> float:

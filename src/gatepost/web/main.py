@@ -85,6 +85,7 @@ async def _serve(site: Site, sock: socket.socket, pairs: Sequence[KeyPair], pare
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     server = WebServer(make_app(site), sock, _context(pairs))
     await server.start()
+    site.start()
     _print_link(site, sock)
     while os.getppid() == parent and not stop.is_set():
         await asyncio.to_thread(site.record_commands)

@@ -28,7 +28,6 @@ from gatepost.web.filters import Filters
 from gatepost.web.scope import Scope
 from gatepost.web.showing import answer, render
 from gatepost.web.site import BusyError, Site, Visitor
-from gatepost.web.source import Source
 from gatepost.web.views import trap
 from gatepost.web.views.review import PATH, page_of
 from gatepost.web.views.view import Shown, View
@@ -106,7 +105,7 @@ def _changed(site: Site, user: str, form: Mapping[str, str]) -> RegisteredTrap:
 
 
 def _check_arming(site: Site, entry: str) -> None:
-    found = trap.objections(Source(site.config, Scope()), entry)
+    found = trap.objections(site.source(Scope()), entry)
     if found:
         raise ChangeError(409, f"{entry} is not armed: {'; '.join(found)}.")
 

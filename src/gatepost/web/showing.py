@@ -53,7 +53,7 @@ async def answer(
     query: Callable[[Source, Filters], Shown | None],
 ) -> Response:
     """Return the page of a query of a view, or an export."""
-    source = Source(site.config, visitor.user.scope)
+    source = site.source(visitor.user.scope)
     try:
         filters = parse_filters(request.query_params, source.now)
     except FilterError as error:

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import BoundedSemaphore
 from typing import NamedTuple, TypeVar
 
@@ -18,6 +19,7 @@ from gatepost.auth.users import UserList
 from gatepost.config.schema import Config
 from gatepost.disk.durable import ensure_private
 from gatepost.ledger.privacy import load_key
+from gatepost.ledger.store.cells import CellCache
 from gatepost.log.logger import get_logger
 from gatepost.log.os_error import describe_os_error
 from gatepost.web.access.api_tokens import TokensFile
@@ -29,7 +31,11 @@ from gatepost.web.access.sessions import Sessions, belongs_to, identity_of
 from gatepost.web.access.tokens import FirstToken, FormTokens
 from gatepost.web.access.users import UsersFile, WebUser
 from gatepost.web.audit import Audit
+from gatepost.web.counts.background import ScopeCounter
+from gatepost.web.counts.file import CountsFile
 from gatepost.web.live.live import LiveData
+from gatepost.web.scope import Scope
+from gatepost.web.source import Source
 from gatepost.web.trials import Trials
 
 QUERIES = 4
@@ -84,6 +90,31 @@ class Site:
         self.trials = Trials()
         self._threads = ThreadPoolExecutor(QUERIES, "gatepost-web")
         self._free = BoundedSemaphore(2 * QUERIES)
+        self._running = 0
+        self._cache = CellCache()
+        self._counter = ScopeCounter(
+            config.data_dir / "ledger",
+            CountsFile(config.data_dir),
+            self._scopes,
+            lambda: self._running > 0,
+            self._cache,
+        )
+
+    def start(self) -> None:
+        """Start to count for users with a scope."""
+        self._counter.start()
+
+    def _scopes(self) -> list[Scope]:
+        """Return the scopes of users and tokens; those that cannot be read have none."""
+        scopes: list[Scope] = []
+        for entries in (self.users, self.api_tokens):
+            with suppress(EntriesError):
+                scopes += [one.scope for one in entries.read().values()]
+        return scopes
+
+    def source(self, scope: Scope) -> Source:
+        """Return the source of a request with a scope."""
+        return Source(self.config, scope, cache=self._cache)
 
     def first_link(self, base: str) -> str:
         """Return the link for the first user, "" if there is one or a proxy authenticates."""
@@ -123,9 +154,13 @@ class Site:
         """Run a query in a thread; raises `BusyError`."""
         if not self._free.acquire(blocking=False):
             raise BusyError
+        self._running += 1
         work = self._threads.submit(query)
         work.add_done_callback(lambda _: self._free.release())
-        return await asyncio.wrap_future(work)
+        try:
+            return await asyncio.wrap_future(work)
+        finally:
+            self._running -= 1
 
     def record_commands(self) -> None:
         """Record what `gatepost web` has changed. Blocks."""
@@ -141,6 +176,7 @@ class Site:
 
     def close(self) -> None:
         """Release the threads."""
+        self._counter.stop()
         self.live.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
         self.passwords.close()

@@ -18,7 +18,6 @@ from gatepost.web.asking import Problem, ask
 from gatepost.web.problems import problem
 from gatepost.web.scope import Scope
 from gatepost.web.site import Site
-from gatepost.web.source import Source
 from gatepost.web.token_check import TooManyError, check_token
 
 SECONDS = 5.0
@@ -71,7 +70,7 @@ class StatusPage:
 
     async def _status(self) -> Status | Problem:
         if self._last is None or self._clock() > self._until:
-            source = Source(self._site.config, Scope())
+            source = self._site.source(Scope())
             found = await ask(self._site, lambda: status_of(source.health(), source.now))
             if isinstance(found, Problem):
                 return found

@@ -22,7 +22,6 @@ from gatepost.web.live.sessions import SessionsViewer, Snapshot
 from gatepost.web.live.stream import EventStream, Stream, start_of
 from gatepost.web.pages import fragment
 from gatepost.web.site import Site, Visitor
-from gatepost.web.source import Source
 from gatepost.web.table import Table
 from gatepost.web.views import find, now
 
@@ -53,7 +52,7 @@ async def sessions_stream(site: Site, request: Request, visitor: Visitor) -> Res
 
 async def rows_stream(site: Site, request: Request, visitor: Visitor) -> Response:
     """Return the stream of new rows of Find."""
-    source = Source(site.config, visitor.user.scope)
+    source = site.source(visitor.user.scope)
     try:
         filters = parse_filters(request.query_params, source.now)
         position = start_of(request, site.live.cursors)

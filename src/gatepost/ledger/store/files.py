@@ -91,6 +91,15 @@ def has_wal(path: Path) -> bool:
     return os.path.exists(f"{path}-wal")  # noqa: PTH110 - half the time of Path.exists
 
 
+def identity_of(path: Path) -> str:
+    """Return what another file with this name would not have, "" without a file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ""
+    return f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}"
+
+
 def size_of(path: Path) -> int:
     """Return the octets of a segment with its companions."""
     total = 0

@@ -10,48 +10,60 @@ A reader with a limit of time raises `QueryTimeoutError` when it is over, also i
 nothing.
 """
 
-import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from gatepost.ledger.hashes import hash_of
-from gatepost.ledger.matching import best_key, letters_of, matcher
-from gatepost.ledger.position import Position
+from gatepost.ledger.matching import matcher
+from gatepost.ledger.position import FIRST, Position
 from gatepost.ledger.records import Record, RecordError, decode
 from gatepost.ledger.selection import Key, Selection
-from gatepost.ledger.store import files, index, schema
+from gatepost.ledger.store import files, schema
+from gatepost.ledger.store.cells import (
+    KEEPERS,
+    CellCache,
+    HourlyCounts,
+    Sums,
+    stored_cells,
+    times_of,
+)
 from gatepost.ledger.store.chunk import split
 from gatepost.ledger.store.errors import LedgerError, QueryTimeoutError
-from gatepost.ledger.store.files import File
-from gatepost.ledger.store.segment import connect, facts_of, last_of, read_counts, tally_after
-from gatepost.ledger.totals import Counts, Sum, Totals
+from gatepost.ledger.store.files import File, identity_of
+from gatepost.ledger.store.query import END, ORDERS, Order, Row, query_of, with_any
+from gatepost.ledger.store.segment import connect, facts_of, last_of
+from gatepost.ledger.totals import Sum, Totals, hour_of
 from gatepost.log.os_error import describe_os_error
 
-# Rows that one statement reads, and records after which one call of `follow` returns.
-PAGE = 50
+# Records after which one call of `follow` returns.
 MAX_NEWS = 10_000
 # Instructions of SQLite between two looks at the time: less than a millisecond.
 STEPS = 20_000
 MAX_PROBLEMS = 100
+# After the last hour that is counted.
+END_OF_TIME = 1e12
 
-_CHUNK_OF = "SELECT id, records FROM chunk WHERE id <= ? ORDER BY id DESC LIMIT 1"
-_PAGE = "SELECT id, letters, records FROM chunk WHERE {}{} ORDER BY {} LIMIT ?"
-_CELLS = "SELECT hour, dimension, counts, rest FROM total WHERE hour >= ? AND hour < ?"
-_OF_DIMENSIONS = " AND dimension IN (SELECT value FROM json_each(?))"
 _NEWS = "SELECT id, records FROM chunk WHERE id > ? ORDER BY id LIMIT ?"
 
 T = TypeVar("T")
-Query = Callable[[sqlite3.Connection], Iterator[msgspec.Raw]]
+# What is kept of a segment, one of KEEPERS, and of which dimension.
+Kept = tuple[str, str]
 # The number of the last of some records, and the records.
 News = tuple[int, list[msgspec.Raw]]
-HourlyCounts = tuple[int, str, Counts, float]
+
+
+class Placed(NamedTuple):
+    """A record and its own place."""
+
+    place: Position
+    record: Record
 
 
 def _never() -> bool:
@@ -62,11 +74,18 @@ class LedgerReader:
     """Reads the ledger in a folder; raises `LedgerError` if there is none.
 
     `problems` are the segments that were skipped, each with the reason. `is_over` returns whether
-    the time of a query is over; it is called often.
+    the time of a query is over; it is called often. `cache` has the counts that other readers of
+    the folder have kept.
     """
 
-    def __init__(self, folder: Path, is_over: Callable[[], bool] = _never) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        is_over: Callable[[], bool] = _never,
+        cache: CellCache | None = None,
+    ) -> None:
         self.problems: list[str] = []
+        self._cache = cache or CellCache()
         self._is_over = is_over
         self._newest = 0
         self._folder = folder
@@ -82,7 +101,28 @@ class LedgerReader:
         self, selection: Selection, *, limit: int | None = None, oldest_first: bool = False
     ) -> Iterator[Record]:
         """Yield the records of a selection, the newest first unless `oldest_first`."""
-        return islice(self._select(selection, _ORDERS[oldest_first]), limit)
+        found = self._select(selection, ORDERS[oldest_first], Place())
+        return islice((one.record for one in found), limit)
+
+    def placed(self, selection: Selection, at: "Place") -> Iterator[Placed]:
+        """Yield the records of a selection that are before a place, the newest first.
+
+        The place moves with the search, also over records that are not selected.
+        """
+        return self._select(selection, ORDERS[False], at)
+
+    def related(self, key: Key) -> Iterator[Record]:
+        """Yield the records with the hash of a key, the newest first.
+
+        Those of a reference are of its connection, its transactions and their deliveries. Others
+        can have the same hash.
+        """
+        query = partial(with_any, keys=[hash_of(key)], after=0, order=ORDERS[False])
+        for file in reversed(self.segments()):
+            for _, octets in self._rows(file, query):
+                record = None if octets is None else self._decoded(file, octets)
+                if record is not None:
+                    yield record
 
     def follow(self, selection: Selection, after: Position | None = None) -> "Follower":
         """Return a function whose calls return what is new since the last, the oldest first.
@@ -110,9 +150,120 @@ class LedgerReader:
         A cell is the start of an hour, a dimension, its counts by key and its rest. `dimensions`
         are those to read, all by default. An hour comes once for each segment that has it.
         """
-        query = partial(_cells, since=since, until=until, dimensions=dimensions)
+        for file in self._segments_of(since, until):
+            if not dimensions or not self.is_sealed(file):
+                yield from self._cells(file, since, until, dimensions)
+                continue
+            kept = self._kept(file, [("cells", dimension) for dimension in dimensions])
+            for cell in chain.from_iterable(kept):
+                if since <= cell[0] < until:
+                    yield cell
+
+    def sums(self, since: float, until: float, dimension: str) -> Sums:
+        """Return the sums of the counts that `cells` yields for a dimension."""
+        files = list(self._segments_of(since, until))
+        whole = [file for file in files if self._is_between(file, since, until)]
+        total = self._kept_total(whole, dimension).copy()
+        for file in files:
+            if file not in whole:
+                for hour, _, counts, _ in self._cells(file, since, until, [dimension]):
+                    total.add(hour, dimension, counts)
+        return total
+
+    def _kept_total(self, files: Sequence[File], dimension: str) -> Sums:
+        """Return the sums of sealed segments: a period has the same ones for hours."""
+        key = ("total", dimension, *((one.number, identity_of(one.path)) for one in files))
+        found: Sums | None = self._cache.get(key)
+        if found is None:
+            problems = len(self.problems)
+            found = Sums({}, {}, {})
+            for file in files:
+                found.add_sums(*self._kept(file, [("sums", dimension)]))
+            if len(self.problems) == problems:
+                self._cache.put(key, len(found.counts), found)
+        return found
+
+    def _is_between(self, file: File, since: float, until: float) -> bool:
+        """Return whether a segment is sealed, and all its hours are in a period."""
+        if not self.is_sealed(file):
+            return False
+        first, last = self._hours_of(file)
+        return 0 < first >= since and 0 < last < until
+
+    def _hours_of(self, file: File) -> tuple[int, int]:
+        """Return the first and the last hour of a segment, 0 without one."""
+        times = self.fact(file, "times", times_of)
+        return (0, 0) if times is None else (hour_of(times.oldest), hour_of(times.newest))
+
+    def keep(self, file: File, cells: Iterable[str], sums: Iterable[str]) -> None:
+        """Read what `cells` and `sums` keep of a segment for some dimensions."""
+        if self.is_sealed(file):
+            self._kept(file, [*(("cells", one) for one in cells), *(("sums", one) for one in sums)])
+            return
+        for _ in self._cells(file, END_OF_TIME, END_OF_TIME, []):
+            pass
+
+    def _segments_of(self, since: float, until: float) -> Iterator[File]:
+        """Yield the segments that can have hours from `since` on and before `until`."""
         for file in self.segments():
-            yield from self.read(file, query)
+            first, last = self._hours_of(file)
+            # An hour of 0 has the records whose times cannot be.
+            if not first or not last or (first < until and last >= since):
+                yield file
+
+    def fact(
+        self, file: File, name: str, query: Callable[[sqlite3.Connection], Iterator[T]]
+    ) -> T | None:
+        """Return the first result of a query, None without any; of a sealed segment it is kept."""
+        if not self.is_sealed(file):
+            return next(self.read(file, query), None)
+        key = (file.number, identity_of(file.path), "fact", name)
+        found: T | None = self._cache.get(key)
+        if found is None:
+            found = next(self.read(file, query), None)
+            if found is not None:
+                self._cache.put(key, 1, found)
+        return found
+
+    def _kept(self, file: File, chosen: Sequence[Kept]) -> list[Any]:
+        """Return what is kept of a sealed segment; all that is missing is read in one query."""
+        identity = identity_of(file.path)
+        keys = [(file.number, identity, *one) for one in chosen]
+        found = [self._cache.get(key) for key in keys]
+        missing = {one for one, value in zip(chosen, found, strict=True) if value is None}
+        if not missing:
+            return found
+        problems = len(self.problems)
+        loaded = self._load(file, missing)
+        if len(self.problems) == problems:  # otherwise something can be lacking
+            for one, (size, value) in loaded.items():
+                self._cache.put((file.number, identity, *one), size, value)
+        return [
+            loaded[one][1] if value is None else value
+            for one, value in zip(chosen, found, strict=True)
+        ]
+
+    def _load(self, file: File, chosen: Collection[Kept]) -> dict[Kept, tuple[int, Any]]:
+        """Return the chosen values of a segment, each with its number of keys."""
+        by_dimension: dict[str, list[HourlyCounts]] = {name: [] for _, name in chosen}
+        for cell in self._cells(file, 0, END_OF_TIME, list(by_dimension)):
+            by_dimension[cell[1]].append(cell)
+        return {(kind, name): KEEPERS[kind](by_dimension[name]) for kind, name in chosen}
+
+    def _cells(
+        self, file: File, since: float, until: float, dimensions: Sequence[str]
+    ) -> Iterator[HourlyCounts]:
+        """Yield the counts of a segment, those of records that are not counted yet included."""
+
+        def query(connection: sqlite3.Connection) -> Iterator[HourlyCounts]:
+            # A checkpoint of the writer must not fall between the queries.
+            connection.execute("BEGIN")
+            yield from stored_cells(connection, since, until, dimensions)
+            yield from self._cache.uncounted.cells(connection, file.number, dimensions)
+
+        for cell in self.read(file, query):
+            if since <= cell[0] < until:
+                yield cell
 
     def extent(self) -> tuple[int, float]:
         """Return the number of records, and the time of the oldest, 0 without any."""
@@ -134,6 +285,7 @@ class LedgerReader:
 
     def read(self, file: File, query: Callable[[sqlite3.Connection], Iterator[T]]) -> Iterator[T]:
         """Yield the results of a query of a segment; a segment that cannot be read has no more."""
+        self._check_time()
         try:
             with closing(connect(file.path, self._mode(file))) as connection:
                 schema.check_version(connection, str(file.path))
@@ -155,25 +307,55 @@ class LedgerReader:
     def decoded(self, file: File, rows: Iterable[msgspec.Raw]) -> Iterator[Record]:
         """Yield records; one that cannot be read is skipped."""
         for octets in rows:
-            try:
-                yield decode(octets)
-            except RecordError as error:
-                self._skip(file, error)
+            record = self._decoded(file, octets)
+            if record is not None:
+                yield record
 
-    def _select(self, selection: Selection, order: "_Order") -> Iterator[Record]:
-        query, test = _query(selection, order), matcher(selection)
+    def _decoded(self, file: File, octets: msgspec.Raw) -> Record | None:
+        try:
+            return decode(octets)
+        except RecordError as error:
+            self._skip(file, error)
+            return None
+
+    def _select(self, selection: Selection, order: Order, at: "Place") -> Iterator[Placed]:
+        test, last = matcher(selection), at.before
         for file in order.sort(self.segments()):
-            yield from filter(test, self.decoded(file, self.read(file, query)))
+            if file.number > last.segment:
+                continue
+            end = last.record if file.number == last.segment else END
+            for place, octets in self._rows(file, query_of(selection, order, end)):
+                at.before = min(at.before, place)
+                record = None if octets is None else self._decoded(file, octets)
+                if record is not None and test(record):
+                    yield Placed(place, record)
+            at.before = min(at.before, Position(file.number, 0))
+
+    def _rows(
+        self, file: File, query: Callable[[sqlite3.Connection], Iterator[Row]]
+    ) -> Iterator[tuple[Position, msgspec.Raw | None]]:
+        for number, octets in self.read(file, query):
+            yield Position(file.number, number), octets
 
     def _mode(self, file: File) -> str:
         """Return how to open a segment: one with a WAL, or the newest, can change."""
-        is_sealed = file.number < self._newest and not files.has_wal(file.path)
-        return "sealed" if is_sealed else "ro"
+        return "sealed" if self.is_sealed(file) else "ro"
+
+    def is_sealed(self, file: File) -> bool:
+        """Return whether a segment is not written any more."""
+        return file.number < self._newest and not files.has_wal(file.path)
 
     def _skip(self, file: File, error: Exception) -> None:
         problem = str(error) if isinstance(error, LedgerError) else f"{file.path}: {error}"
         if problem not in self.problems and len(self.problems) < MAX_PROBLEMS:
             self.problems.append(problem)
+
+
+class Place:
+    """The place that a search has reached: the records before it are not read yet."""
+
+    def __init__(self, before: Position = FIRST) -> None:
+        self.before = before
 
 
 class Piece(NamedTuple):
@@ -239,77 +421,6 @@ class Follower:
             yield records
 
 
-class _Order(NamedTuple):
-    """An order of records. `sort` takes the oldest first; a page begins after the number before."""
-
-    sort: Callable[[list[Any]], Iterator[Any]]
-    start: int
-    after: str
-    by: str
-
-
-_ORDERS = {
-    False: _Order(reversed, index.MAX_RECORDS, "id < ?", "id DESC"),
-    True: _Order(iter, -1, "id > ?", "id"),
-}
-
-
-def _query(selection: Selection, order: _Order) -> Query:
-    """Return the query of a segment for what may be selected."""
-    key = best_key(selection)
-    if key is None:
-        find: Query = partial(_scan, selection=selection, order=order)
-    else:
-        find = partial(_look_up, key=hash_of(key), order=order)
-    return lambda connection: find(connection) if _overlaps(connection, selection) else iter(())
-
-
-def _overlaps(connection: sqlite3.Connection, selection: Selection) -> bool:
-    """Return whether a segment has records of the time of a selection."""
-    oldest, newest = connection.execute("SELECT oldest, newest FROM meta").fetchone()
-    if oldest is None:
-        return False
-    return newest >= selection.since and (not selection.until or oldest < selection.until)
-
-
-def _look_up(connection: sqlite3.Connection, key: bytes, order: _Order) -> Iterator[msgspec.Raw]:
-    newest_first = index.search(connection, key)
-    first = 0
-    records: list[msgspec.Raw] = []
-    for number in newest_first if order.start > 0 else reversed(list(newest_first)):
-        if not first <= number < first + len(records):
-            first, octets = connection.execute(_CHUNK_OF, (number,)).fetchone()
-            records = split(octets)
-        yield from records[number - first : number - first + 1]
-
-
-def _scan(
-    connection: sqlite3.Connection, selection: Selection, order: _Order
-) -> Iterator[msgspec.Raw]:
-    """Yield the records that may be selected by time, kind and result, page by page."""
-    letters = letters_of(selection)
-    conditions = [*_conditions(selection, letters)]
-    more_conditions = "".join(f" AND {condition}" for condition, _ in conditions)
-    statement = _PAGE.format(order.after, more_conditions, order.by)
-    values = [value for _, value in conditions]
-    number = order.start
-    while rows := connection.execute(statement, (number, *values, PAGE)).fetchall():
-        for _, found, octets in rows:
-            together = zip(found, split(octets), strict=False)
-            yield from order.sort([record for letter, record in together if letter in letters])
-        number = rows[-1][0]
-
-
-def _conditions(selection: Selection, letters: str) -> Iterator[tuple[str, float | str]]:
-    """Yield conditions of SQL, each with its value."""
-    if selection.since:
-        yield "newest >= ?", selection.since
-    if selection.until:
-        yield "oldest < ?", selection.until
-    if selection.kinds or selection.results:
-        yield "letters GLOB ?", f"*[{letters}]*"
-
-
 def _last(connection: sqlite3.Connection) -> Iterator[int]:
     yield last_of(connection)
 
@@ -321,21 +432,3 @@ def _after(connection: sqlite3.Connection, last: int, limit: int) -> Iterator[Ne
         limit -= len(records)
         if limit <= 0:
             return
-
-
-def _cells(
-    connection: sqlite3.Connection, since: float, until: float, dimensions: Sequence[str]
-) -> Iterator[HourlyCounts]:
-    """Yield the counts of a segment, those of records that are not counted yet included."""
-    connection.execute("BEGIN")  # a checkpoint of the writer must not fall between the queries
-    (counted,) = connection.execute("SELECT counted FROM meta").fetchone()
-    statement = _CELLS
-    values: list[float | str] = [since, until]
-    if dimensions:
-        statement += _OF_DIMENSIONS
-        values.append(json.dumps(dimensions))
-    for hour, dimension, counts, rest in connection.execute(statement, values).fetchall():
-        yield hour, dimension, read_counts(counts), rest
-    for (hour, dimension), found in tally_after(connection, counted).cells():
-        if since <= hour < until and (not dimensions or dimension in dimensions):
-            yield hour, dimension, found, 0

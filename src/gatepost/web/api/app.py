@@ -33,7 +33,6 @@ from gatepost.web.live.records import RecordsViewer
 from gatepost.web.live.stream import EventStream, Stream, start_of
 from gatepost.web.problems import problem
 from gatepost.web.site import Site
-from gatepost.web.source import Source
 from gatepost.web.token_check import TooManyError, check_token, valid_token
 from gatepost.web.trials import log_trial
 from gatepost.web.views.find import timeless
@@ -93,7 +92,7 @@ def _refusal(operation: Operation, token: ApiToken) -> str:
 
 async def _call(site: Site, operation: Operation, token: ApiToken, request: Request) -> Call:
     """Return the input of an operation; raises what is an error of the request."""
-    source = Source(site.config, token.scope)
+    source = site.source(token.scope)
     values = checked(request.query_params.multi_items(), operation.parameters)
     return Call(
         source,

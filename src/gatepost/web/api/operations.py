@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import islice
+from itertools import count
 from typing import Any, NamedTuple
 
 import msgspec
@@ -35,6 +35,7 @@ from gatepost.web.asking import Problem
 from gatepost.web.changes import ACTIONS, Action, perform
 from gatepost.web.filters import Filters
 from gatepost.web.live import sse
+from gatepost.web.paging import page_of
 from gatepost.web.source import Source
 from gatepost.web.trials import BusyTrialsError, Trials, TryError
 from gatepost.web.views import find, health, message, outcomes, quarantine, queue, reasons, traps
@@ -95,9 +96,13 @@ class Operation(NamedTuple):
 def _records(call: Call) -> RecordsPage:
     limit = limit_of(call.values)
     selection = call.filters.selection(call.source.recorded)
-    found = list(islice(call.source.ledger.select(selection), limit + 1))
-    more = found[limit - 1].time if len(found) > limit else None
-    return RecordsPage(found[:limit], more)
+    numbers = count()
+    page = page_of(
+        partial(call.source.search, selection),
+        call.filters.before,
+        lambda _: next(numbers) >= limit,
+    )
+    return RecordsPage(page.records, str(page.next) if page.next else None)
 
 
 def _events(call: Call) -> Callable[[Sequence[Record]], str]:

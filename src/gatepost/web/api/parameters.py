@@ -69,8 +69,8 @@ PARAMETERS: Mapping[str, Parameter] = {
     "plugin": _text("The plugin that decided."),
     "result": Parameter("The result.", {"type": "string", "enum": list(RESULTS)}),
     "before": Parameter(
-        "Only what is older than this time, in seconds since 1970: next of the page before.",
-        {"type": "number", "minimum": 0, "exclusiveMaximum": 4_102_444_800},
+        "Only what is older than this place in the ledger: next of the page before.",
+        {"type": "string", "pattern": "^[0-9]{1,8}-[0-9]{1,18}$"},
     ),
     "limit": Parameter(
         f"The number of records. Default: {LIMIT}.",

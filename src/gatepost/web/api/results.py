@@ -15,10 +15,13 @@ from gatepost.web.trials import Side, Tried
 
 
 class RecordsPage(msgspec.Struct, frozen=True):
-    """Records, the newest first. `next` is `before` of the next page, null on the last page."""
+    """Records, the newest first. `next` is `before` of the next page, null on the last page.
+
+    A page has fewer records than its limit, possibly none, if the search took too long.
+    """
 
     records: Sequence[Record]
-    next: float | None = None
+    next: str | None = None
 
 
 class ColumnInfo(msgspec.Struct, frozen=True):
@@ -42,7 +45,7 @@ class ViewData(msgspec.Struct, frozen=True):
     """The tables of a view. `next` is `before` of the next page, null on the last page."""
 
     tables: Mapping[str, TableData]
-    next: float | None = None
+    next: str | None = None
 
 
 class HealthData(msgspec.Struct, frozen=True):

@@ -19,7 +19,7 @@ from gatepost.ledger.totals import hour_of
 from gatepost.web.filters import Filters
 from gatepost.web.source import Source
 from gatepost.web.table import Column, Row, Table, Value
-from gatepost.web.views.counting import Counts, rows_of
+from gatepost.web.views.counting import Counts, counted_note, rows_of
 from gatepost.web.views.view import Shown
 
 MOST_READ = 50_000
@@ -64,8 +64,9 @@ def query(source: Source, filters: Filters) -> Shown:
     totals = _totals(source, filters, within)
     checked, is_complete = _checked(source, filters, within)
     note = "" if is_complete else PARTIAL
+    counted = counted_note(source, filters)
     tables = [
-        Table("dmarc", "DMARC by From domain", DMARC, _dmarc(totals, filters), EMPTY),
+        Table("dmarc", "DMARC by From domain", DMARC, _dmarc(totals, filters), EMPTY, counted),
         Table("checks", "Checks and alignment", CHECKS, _checks(checked, filters), EMPTY, note),
         Table("failing", "Networks that fail", FAILING, _failing(checked), _NONE_FAIL, note),
     ]
@@ -85,11 +86,11 @@ def _is_of(domain: str, within: str) -> bool:
 def _totals(source: Source, filters: Filters, within: str) -> Domains:
     """Return the results of DMARC by domain."""
     found: dict[str, Counter[str]] = defaultdict(Counter)
-    for _, _, counts in source.ledger.cells(hour_of(filters.since), filters.until, ["dmarc"]):
-        for key, count in counts.items():
-            result, _, domain = key.partition(" ")
-            if _is_of(domain, within):
-                found[domain][result] += round(count)
+    sums = source.ledger.sums(hour_of(filters.since), filters.until, "dmarc")
+    for key, count in sums.counts.items():
+        result, _, domain = key.partition(" ")
+        if _is_of(domain, within):
+            found[domain][result] += round(count)
     return found
 
 

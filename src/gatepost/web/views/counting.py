@@ -1,8 +1,14 @@
-"""Counts of values with the time of the last, which become the rows of a table."""
+"""Counts of values with the time of the last, which become the rows of a table.
+
+The counts of a user with a scope may not be complete yet: a note of the table has the time.
+"""
 
 from collections import Counter
 from collections.abc import Callable
 
+from gatepost.ledger.words.wording import moment
+from gatepost.web.filters import Filters
+from gatepost.web.source import Source
 from gatepost.web.table import Row
 
 Key = tuple[str, ...]
@@ -29,3 +35,14 @@ def rows_of(counts: Counts, most: int, link: Callable[[Key], str] = _no_link) ->
     """Return a row for each of the most frequent keys: the key, its count and its last time."""
     order = sorted(counts.times.items(), key=lambda item: (-item[1], item[0]))
     return [Row((*key, count, counts.last[key]), link(key)) for key, count in order[:most]]
+
+
+def counted_note(source: Source, filters: Filters) -> str:
+    """Return since when the counts that were read are complete, "" if they all are."""
+    since = source.ledger.counted_since
+    if not since:
+        return ""
+    return (
+        f"Complete since {moment(since, '%d %b %H:%M', filters.tz)}; older messages are being"
+        " counted. Load the page again later."
+    )

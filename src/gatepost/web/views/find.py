@@ -2,6 +2,8 @@
 
 One text is searched for as by `gatepost explain`, together with the filters. Each row is a message,
 or a connection that ended without one.
+
+A search that takes long stops, and the next page continues it: a page can have fewer rows, or none.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,10 +14,11 @@ import msgspec
 from gatepost.ledger.matching import matcher
 from gatepost.ledger.records import Connection, Delivery, Gap, Notice, Record, Transaction
 from gatepost.ledger.selection import Selection
-from gatepost.ledger.store import QueryTimeoutError
+from gatepost.ledger.store.reader import Place, Placed
 from gatepost.ledger.words.listing import entry_of, is_notable
 from gatepost.ledger.words.story import Story, stories
 from gatepost.web.filters import EVER, Filters
+from gatepost.web.paging import Page, page_of
 from gatepost.web.source import Source
 from gatepost.web.table import Table
 from gatepost.web.views.message_rows import MESSAGES, row_of_entry
@@ -27,26 +30,23 @@ EMPTY = (
     "No message and no refused connection matches. Use a longer period or fewer filters. Messages"
     " appear here about a second after their end."
 )
-STOPPED = "The search was stopped after some seconds. A shorter period finds more."
+STOPPED = "The search was stopped because it took long. Continue it for older messages."
 
 
 def query(source: Source, filters: Filters) -> Shown:
     """Return the rows of a search; raises `SearchError` and `LedgerError`."""
     position = source.position()
-    records, is_complete = _records(source, filters)
-    entries = [entry_of(one.main)._replace(ref=one.ref) for one in stories(records)]
-    shown = entries[:ROWS]
-    before = shown[-1].time if len(entries) > ROWS else 0.0
-    older = filters.url("/find", before=before) if before else ""
-    table = Table(
-        "messages",
-        "Messages",
-        MESSAGES,
-        [row_of_entry(one, filters) for one in shown],
-        EMPTY,
-        "" if is_complete else STOPPED,
-    )
-    return Shown([table], {"older": older, "next": before, "position": position})
+    page = _page(source, filters)
+    entries = [entry_of(one.main)._replace(ref=one.ref) for one in stories(page.records)]
+    rows = [row_of_entry(one, filters) for one in entries]
+    table = Table("messages", "Messages", MESSAGES, rows, EMPTY, STOPPED * page.is_stopped)
+    facts = {
+        "older": filters.url("/find", before=page.next) if page.next else "",
+        "next": str(page.next) if page.next else "",
+        "is_stopped": page.is_stopped,
+        "position": position,
+    }
+    return Shown([table], facts)
 
 
 def following(source: Source, filters: Filters) -> Callable[[Sequence[Record]], Table | None]:
@@ -72,7 +72,7 @@ def following(source: Source, filters: Filters) -> Callable[[Sequence[Record]], 
 def timeless(filters: Filters) -> Filters:
     """Return filters that select records of every time."""
     period = filters.period or EVER
-    return msgspec.structs.replace(filters, period=period, since=0.0, until=0.0, before=0.0)
+    return msgspec.structs.replace(filters, period=period, since=0.0, until=0.0, before=None)
 
 
 def _has_row(story: Story) -> bool:
@@ -80,30 +80,29 @@ def _has_row(story: Story) -> bool:
     return story.transaction is not None or story.connection is not None
 
 
-def _records(source: Source, filters: Filters) -> tuple[list[Record], bool]:
-    """Return the records of the first rows, and whether none is missing for lack of time."""
+def _page(source: Source, filters: Filters) -> Page:
+    """Return the page of the first selection that has records."""
+    page = Page([])
     for selection in selections(source, filters):
-        found: list[Record] = []
-        try:
-            found.extend(_first(source, selection, filters.result))
-        except QueryTimeoutError:
-            return found, False
-        if found:
-            return found, True
-    return [], True
+        page = _page_of(source, selection, filters)
+        if page.records or page.is_stopped:
+            return page
+    return page
 
 
-def _first(source: Source, selection: Selection, result: str) -> Iterator[Record]:
-    """Yield records until there are enough for all rows."""
+def _page_of(source: Source, selection: Selection, filters: Filters) -> Page:
     refs: set[str] = set()
-    records = source.ledger.select(selection, limit=None)
-    for record in records:
-        if not _is_row(record, result):
-            continue
-        refs.add(record.ref)
-        if len(refs) > ROWS + 1:
-            return
-        yield record
+
+    def rows(at: Place) -> Iterator[Placed]:
+        for one in source.search(selection, at):
+            if _is_row(one.record, filters.result):
+                yield one
+
+    def is_of_next(record: Record) -> bool:
+        refs.add(getattr(record, "ref", ""))
+        return len(refs) > ROWS
+
+    return page_of(rows, filters.before, is_of_next)
 
 
 def _is_row(record: Record, result: str) -> TypeGuard[Connection | Transaction | Delivery]:

@@ -12,6 +12,7 @@ from gatepost.ledger.selection import Selection
 from gatepost.web.filters import RESULTS, Filters
 from gatepost.web.source import Source
 from gatepost.web.table import Column, Row, Table
+from gatepost.web.views.counting import counted_note
 from gatepost.web.views.periods import DAY, WEEK, Buckets
 from gatepost.web.views.view import Shown
 
@@ -25,6 +26,7 @@ _TITLES = {
     "abandoned": "Abandoned",
 }
 EMPTY = "No message has arrived in this period. Each message is counted about a second after it."
+NOTE = "All: accepted, deferred and refused messages, without those that clients abandoned."
 Series = dict[str, list[float]]
 Hours = dict[str, list[tuple[int, float]]]
 
@@ -58,7 +60,8 @@ def query(source: Source, filters: Filters) -> Shown:
         },
         "has_mail": any(sum(values) for values in series.values()),
     }
-    return Shown([_table(buckets, series, all_, compared)], facts)
+    note = " ".join(filter(None, (NOTE, counted_note(source, filters))))
+    return Shown([_table(buckets, series, all_, compared, note)], facts)
 
 
 _COMPARED = {"day": "All, day before", "week": "All, week before"}
@@ -103,6 +106,7 @@ def _table(
     series: Series,
     all_: Sequence[float],
     compared: dict[str, list[float]],
+    note: str,
 ) -> Table:
     columns = [
         Column("time", buckets.unit.capitalize(), "hour" if buckets.is_hourly else "day"),
@@ -113,5 +117,4 @@ def _table(
     values = [series[one] for one in RESULTS]
     each = zip(buckets.starts, *values, all_, *compared.values(), strict=True)
     rows = [Row(row) for row in each][::-1] if any(map(any, (*values, *compared.values()))) else []
-    note = "All: accepted, deferred and refused messages, without those that clients abandoned."
     return Table("outcomes", f"Messages per {buckets.unit}", columns, rows, EMPTY, note)

@@ -4,7 +4,7 @@ The ledger counts by hour, so a period begins and ends with a full hour.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, tzinfo
 
 from gatepost.ledger.totals import HOUR, hour_of
@@ -24,10 +24,21 @@ class Buckets:
         self.is_hourly = until - since <= _BY_HOURS
         self.since = max(hour_of(since), 0 if self.is_hourly else hour_of(until) - _MOST_DAYS * DAY)
         self.until = hour_of(until - 1) + HOUR
-        hours = range(self.since, self.until, HOUR)
         # The start of the part of each hour: a zone is looked up once for an hour.
-        self._part = {hour: hour if self.is_hourly else self._midnight(hour) for hour in hours}
-        self.starts = sorted(set(self._part.values()))
+        self._part: dict[int, int] = {}
+        self.starts = list(self._starts())
+
+    def _starts(self) -> Iterator[int]:
+        start = self._part_of(self.since)
+        while start <= self.until - HOUR:
+            yield start
+            # From any midnight on, this is an early hour of the next day.
+            start = start + HOUR if self.is_hourly else self._midnight(start + DAY + 2 * HOUR)
+
+    def _part_of(self, hour: int) -> int:
+        if hour not in self._part:
+            self._part[hour] = hour if self.is_hourly else self._midnight(hour)
+        return self._part[hour]
 
     @property
     def unit(self) -> str:
@@ -48,7 +59,7 @@ class Buckets:
         """Return the sum of each part; `shift` seconds are added to the hours before."""
         found: Counter[int] = Counter()
         for hour, count in hours:
-            part = self._part.get(hour + shift)
-            if part is not None:
-                found[part] += round(count)
+            moved = hour + shift
+            if self.since <= moved < self.until:
+                found[self._part_of(moved)] += round(count)
         return [found[start] for start in self.starts]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from gatepost.web.filters import Filters
 from gatepost.web.source import Source
 from gatepost.web.table import Column, Row, Table
+from gatepost.web.views.counting import counted_note
 from gatepost.web.views.periods import Buckets
 from gatepost.web.views.view import Shown
 
@@ -44,7 +45,8 @@ def query(source: Source, filters: Filters) -> Shown:
         for key, count in counts.items():
             if _is_chosen(key, filters):
                 hours[dimension][key].append((hour, count))
-    return Shown([_table(one, hours[one], buckets, filters) for one in _TITLES])
+    counted = counted_note(source, filters)
+    return Shown([_table(one, hours[one], buckets, filters, counted) for one in _TITLES])
 
 
 def _is_chosen(key: str, filters: Filters) -> bool:
@@ -58,6 +60,7 @@ def _table(
     hours: dict[str, list[tuple[int, float]]],
     buckets: Buckets,
     filters: Filters,
+    counted: str,
 ) -> Table:
     now: Counter[str] = Counter()
     before: Counter[str] = Counter()
@@ -79,14 +82,15 @@ def _table(
         )
         rows.append(Row(values, filters.url("/find", reason=reason, plugin=by)))
     more = len(now | before) - len(rows)
-    note = _note(more, buckets)
+    note = _note(more, buckets, counted)
     return Table(dimension, _TITLES[dimension], COLUMNS, rows, _EMPTY[dimension], note)
 
 
-def _note(more: int, buckets: Buckets) -> str:
+def _note(more: int, buckets: Buckets, counted: str) -> str:
     notes: Sequence[str] = [
         f"{more:,} rarer reasons are not shown." if more > 0 else "",
         "The change is that to the same time before.",
         f"The trend has a point for each {buckets.unit}.",
+        counted,
     ]
     return " ".join(filter(None, notes))

@@ -1,0 +1,1 @@
+"""The counts of users who see some domains only: made in the background, completed by a request."""
