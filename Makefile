@@ -21,7 +21,7 @@ test: $(VENV)/.ready-dev ## everything: also slow tests, real clients, coverage,
 bench: $(VENV)/.ready-dev ## CPU per message, compared with other servers; ARGS=--quick for a trial run, ARGS=--page for docs/performance.md
 	@$(BIN)/python -m bench $(ARGS)
 
-screenshots: $(VENV)/.ready-dev ## the pictures of the dashboard in docs/screenshots, from made records
+screenshots: $(VENV)/.ready-dev ## the pictures of the dashboard in docs/screenshots, with simulated mail
 	@$(BIN)/python -m tests.web.screenshots
 
 reallogs: $(VENV)/.ready-dev ## the trap rules on published tables of real mail, DATA=FOLDER, see docs/traps.md

@@ -42,7 +42,7 @@ def simulate(plan: Plan, settings: Settings, seed: int) -> Metrics:
 
 async def _simulate(plan: Plan, settings: Settings, world: World) -> Metrics:
     metrics = Metrics()
-    sessions = merge(_named(actor(world, plan.extent)) for actor in plan.actors)
+    sessions = merge(named(actor(world, plan.extent)) for actor in plan.actors)
     session = next(sessions, None)  # by now every actor has made its services and senders
     clock = VirtualClock()
     begun = time.process_time()
@@ -56,7 +56,7 @@ async def _simulate(plan: Plan, settings: Settings, world: World) -> Metrics:
     return metrics
 
 
-def _named(actor: Actor) -> Run:
+def named(actor: Actor) -> Run:
     """Yield the sessions of an actor with its name."""
     run, outcome = actor.run(), None
     while True:

@@ -243,6 +243,7 @@ SOURCES: Mapping[str, Source] = {
     "mail-dkim": Source(debian, ("libmail-dkim-perl", "libcryptx-perl")),
     "p0f": Source(debian, ("p0f",)),
     "qpsmtpd": Source(debian, ("qpsmtpd",)),
+    "net-ip": Source(debian, ("libnet-ip-perl",)),
     "cookbook": Source(
         pypi, ("dkimpy>=1.1,<2", "pyspf>=2.0.14,<3", "dnspython>=2", "ldap3>=2.9,<3")
     ),
@@ -513,6 +514,14 @@ PROGRAMS: Mapping[str, Program] = {
         probe=("-MQpsmtpd", "-e", "print 'loaded'"),
         expected="loaded",
         variables=(("PERL5LIB", "usr/share/perl5:usr/lib/*-linux-gnu*/perl5/*"), *_LIBRARIES),
+    ),
+    "net-ip": Program(  # a Perl that can load the module that the plugin relay of qpsmtpd needs
+        source="net-ip",
+        path="",
+        interpreter="perl",
+        probe=("-MNet::IP", "-e", "print 'loaded'"),
+        expected="loaded",
+        variables=(("PERL5LIB", "usr/share/perl5"),),
     ),
     "swaks": Program(
         source="swaks",

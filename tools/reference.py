@@ -35,9 +35,9 @@ from gatepost.plugin.options.words import expected, shown_default
 from gatepost.server import deadlines, pump
 from gatepost.session.hook_modes import NEVER, points
 from gatepost.session.steps import offer
-from gatepost.web.api.openapi import BASE
 from gatepost.web.api.operations import OPERATIONS, Operation
 from gatepost.web.api.parameters import PARAMETERS
+from gatepost.web.problems import BASE
 from gatepost.wire.smtp import content
 from gatepost.wire.smtp.agreed import State
 from gatepost.wire.smtp.commands import (

@@ -19,9 +19,10 @@ from sim.policy.facts import KnownFacts
 from sim.world import FUTURE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from gatepost import Plugin
+    from gatepost.ledger.records import Record
     from gatepost.testing import VirtualClock
     from sim.policy.settings import Settings
     from sim.world import World
@@ -34,10 +35,18 @@ _LEARNED = "class=learned by=sim at=2024-01-01T00:00:00Z state=armed"
 
 
 class Site(MemoryServer):
-    """A server with the rules of a policy; `facts` receives what it could find out."""
+    """A server with the rules of a policy; `facts` receives what it could find out.
+
+    `records` receives the records of the ledger, if there is one.
+    """
 
     def __init__(
-        self, world: World, settings: Settings, clock: VirtualClock, more: Sequence[Plugin] = ()
+        self,
+        world: World,
+        settings: Settings,
+        clock: VirtualClock,
+        more: Sequence[Plugin] = (),
+        records: Callable[[Record], None] | None = None,
     ) -> None:
         self.facts = KnownFacts(believes=not settings.proof)
         self._standing = make_standing(settings)
@@ -51,6 +60,7 @@ class Site(MemoryServer):
             config=make_config(world, settings),
             clock=clock,
             recorder=Recorder(),
+            records=records,
             registry=MemoryRegistry(*make_registry(world)) if settings.registered else None,
         )
 

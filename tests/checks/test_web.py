@@ -44,6 +44,7 @@ def test_usual_settings_have_no_warning(keys):
         ({"listen": "127.0.0.1:1", "user_header": "X-User"}, "web.user_header has no effect"),
         ({"proxy_from": ["192.0.2.1/32"]}, "web.proxy_from has no effect"),
         ({"tls": True}, "web.tls has no effect"),
+        ({"public_status": True}, "web.public_status has no effect"),
     ],
 )
 def test_a_setting_that_is_probably_wrong_has_a_warning(keys, expected):

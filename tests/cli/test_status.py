@@ -164,8 +164,8 @@ def test_json_has_everything(run, server):
     found = json.loads(result.stdout)
     assert (result.exit_code, found["level"], found["warnings"]) == (1, "warning", ["one"])
     assert found["workers"] == [
-        {"pid": 11, "ready": True, "sessions": 3},
-        {"pid": 12, "ready": True, "sessions": 4},
+        {"pid": 11, "ready": True, "sessions": 3, "configured": 0.0, "retiring": False},
+        {"pid": 12, "ready": True, "sessions": 4, "configured": 0.0, "retiring": False},
     ]
     assert found["state"]["since"] == NOW - 7200
 

@@ -380,7 +380,10 @@ def test_every_limit_is_in_the_table():
 
 # Events of processes that the supervisor starts, and of the dashboard, are logged in one place.
 OF_PROCESSES = re.compile(r'\bCode\(\s*"[\w.]+",\s*"([^"]+)",\s*"([^"]+)",\s*"([^"]+)"')
-OF_DASHBOARD = re.compile(r'\baudit\.record\("([^"]+)"|TrapState\.\w+: "(dashboard [^"]+)"')
+OF_DASHBOARD = re.compile(
+    r'\baudit\.record\("([^"]+)"|TrapState\.\w+: "(dashboard [^"]+)"'
+    r'|[A-Z]+_[A-Z]+ = "((?:dashboard|api) [^"]+)"'
+)
 
 
 def _logged_in(text):

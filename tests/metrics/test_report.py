@@ -129,7 +129,7 @@ def test_octets_that_are_no_status_are_an_error(data):
 def test_the_report_has_lists_certificates_and_the_time_of_plugins():
     counting = Counting()
     hooks = [
-        HookTimes("slow", "on_rcpt", [0] * len(HOOK_BUCKETS) + [1], 40.0),
+        HookTimes("slow", "on_rcpt", [0] * len(HOOK_BUCKETS) + [1], 40.0, 3, 2),
         HookTimes("quick", "on_rcpt", [98, 0, 1, 1, *[0] * (len(HOOK_BUCKETS) - 3)], 0.1),
     ]
     for worker in (0, 1):
@@ -146,7 +146,7 @@ def test_the_report_has_lists_certificates_and_the_time_of_plugins():
     assert found.lists == WELL.lists
     assert found.certificates == WELL.certificates
     assert [tuple(getattr(one, name) for name in one.__struct_fields__) for one in found.hooks] == [
-        ("slow", "on_rcpt", 2, 0.0, 0.0),
-        ("quick", "on_rcpt", 200, HOOK_BUCKETS[0], HOOK_BUCKETS[2]),
+        ("slow", "on_rcpt", 2, 0.0, 0.0, 6, 4),
+        ("quick", "on_rcpt", 200, HOOK_BUCKETS[0], HOOK_BUCKETS[2], 0, 0),
     ]
     assert (found.silent, found.degraded) == (2, 0)

@@ -72,6 +72,7 @@ def test_a_method_that_fails_is_measured():
     one = hook(fails)
     decide(due(), one)
     assert sum(one.latency.counts) == SAMPLING
+    assert (one.latency.failures, one.latency.timeouts) == (1, 0)
 
 
 @pytest.mark.parametrize("driver", [due(), Driver()], ids=["measured", "other"])
@@ -97,6 +98,7 @@ def test_a_method_that_misses_its_deadline_is_counted(monkeypatch):
     monkeypatch.setattr(time, "monotonic", lambda: next(moved, 40.0))
     asyncio.run(one.await_result(asyncio.Event().wait(), ()))
     assert sum(one.latency.counts) == 1
+    assert (one.latency.failures, one.latency.timeouts) == (1, 1)
 
 
 @given(st.floats(0, 100), st.integers(1, 1000))
@@ -121,12 +123,20 @@ def test_the_host_lists_the_methods_that_were_measured():
         def on_rcpt(self, _tx, _rcpt):
             return None
 
+        def on_mail(self, _tx, _sender):
+            return None
+
         def on_quit(self, _session):
             return None
 
     host = PluginHost([Installed(Mine())])
-    (rcpt,) = host.chains["rcpt"].deciders
+    (rcpt,), (mail,) = (host.chains[name].deciders for name in ("rcpt", "mail"))
     rcpt.latency.add(0.5, 3)
     (found,) = host.hook_times()
     assert (found.plugin, found.hook, found.seconds) == ("mine", "on_rcpt", 1.5)
     assert sum(found.counts) == 3
+    mail.latency.failures += 1
+    assert {(one.hook, one.failures) for one in host.hook_times()} == {
+        ("on_rcpt", 0),
+        ("on_mail", 1),
+    }

@@ -103,6 +103,7 @@ def test_the_state_of_a_real_server(tmp_path):
         assert found.pid == server.popen.pid
         assert began <= found.since <= time.time()
         eventually(lambda: {one.pid for one in read_state(folder).workers} == server.workers())
+        assert all(one.configured >= began and not one.retiring for one in found.workers)
         assert current_health(folder, Counting()).ready
         server.reload()
         eventually(lambda: read_state(folder).reload is not None)

@@ -1,12 +1,9 @@
 // Uses the dashboard in Chromium, and prints its findings as one line of JSON.
 //
-//   node browser.js MODULES CHROMIUM '{"base": URL, "cookie": {…}, …}'
+//   node browser.js MODULES CHROMIUM '{"base": URL, "act": NAME, "cookie": {…}, …}'
 //
-// With `paths`, `sizes` and `themes` it loads each page; `folder` is where it stores pictures. With
-// `steps`, which has a name and a password, it uses the keyboard. With `review` it arms a trap by
-// keys. With `live` it uses the live updates of Now or Find. With `scripts` of false it loads pages
-// without scripts. With `axe` it reports what breaks
-// rules for accessibility.
+// ACTS has what it can do. The act "visit" loads each of `paths` with `sizes` and `themes`; `folder`
+// is where it stores pictures. With `axe` it reports what breaks rules for accessibility.
 "use strict";
 const { readFileSync } = require("fs");
 
@@ -14,11 +11,15 @@ const [, , modules, executablePath, input] = process.argv;
 const { chromium } = require(`${modules}/playwright-core`);
 const axe = readFileSync(require.resolve(`${modules}/axe-core/axe.min.js`), "utf8");
 const given = JSON.parse(input);
+// A page has fewer elements that the Tab key reaches.
+const MOST_TABS = 500;
 const ROWS = "#content table.stacked tbody tr";
 
 const open = async (browser, options) => {
-  const context = await browser.newContext(options);
-  await context.addCookies([{ ...given.cookie, url: given.base }]);
+  const context = await browser.newContext({ ...options, extraHTTPHeaders: given.headers });
+  if (given.cookie) {
+    await context.addCookies([{ ...given.cookie, url: given.base }]);
+  }
   return context;
 };
 
@@ -29,6 +30,28 @@ const seriousOf = async (page) => {
   return violations
     .filter((one) => ["serious", "critical"].includes(one.impact))
     .map((one) => `${one.id}: ${one.nodes.map((node) => node.html).join(" ")}`);
+};
+
+// Words that are broken inside, and tables that are wider than their place. A word may be broken
+// where the page allows it: each text node of a table is such a part.
+const layout = () => {
+  const broken = [];
+  const walker = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    for (const found of node.data.matchAll(/[^\s\-/?]+/g)) {
+      const range = document.createRange();
+      range.setStart(node, found.index);
+      range.setEnd(node, found.index + found[0].length);
+      const lines = new Set([...range.getClientRects()].map((one) => Math.round(one.top)));
+      if (lines.size > 1) {
+        broken.push(found[0]);
+      }
+    }
+  }
+  const wide = [...document.querySelectorAll(".scroll")].filter(
+    (one) => one.scrollWidth > one.clientWidth && !one.querySelector(".figures, .heat"),
+  );
+  return { broken, scrolled: wide.map((one) => one.getAttribute("aria-labelledby")) };
 };
 
 const visit = async (page, path, width, theme) => {
@@ -47,6 +70,7 @@ const visit = async (page, path, width, theme) => {
     wide: await page.evaluate(
       () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
     ),
+    ...(await page.evaluate(layout)),
     canvas: (await page.locator("canvas").count()) > 0,
     errors: [...errors],
     others: requests.filter((one) => !one.startsWith(given.base) && !one.startsWith("data:")),
@@ -110,13 +134,16 @@ const useKeyboard = async (browser) => {
   found.out = placeOf(page);
 
   const logIn = async (password) => {
-    await page.getByLabel("Name").fill(given.steps.name);
-    await page.getByLabel("Password").fill(password);
+    await tabTo(page, page.getByLabel("Name"));
+    await page.keyboard.type(given.user);
+    await page.keyboard.press("Tab");
+    await page.keyboard.type(password);
     await page.keyboard.press("Enter");
   };
   await logIn("another long password");
   found.wrong = await page.getByRole("alert").textContent();
-  await logIn(given.steps.password);
+  found.serious = await seriousOf(page);
+  await logIn(given.password);
   await page.waitForURL("**/find");
   found.in = placeOf(page);
   return found;
@@ -143,6 +170,102 @@ const reviewTraps = async (browser) => {
   return found;
 };
 
+// Goes with the Tab key to an element, which must be in the order of the page.
+const tabTo = async (page, target) => {
+  for (let presses = 0; presses < MOST_TABS; presses += 1) {
+    if (await target.evaluate((element) => element === document.activeElement)) {
+      return;
+    }
+    await page.keyboard.press("Tab");
+  }
+  throw new Error(`not reached by the Tab key: ${target}`);
+};
+
+// Selects two messages and holds them.
+const changeQueue = async (browser) => {
+  const context = await open(browser, {});
+  const page = await context.newPage();
+  const found = {};
+  await page.goto(`${given.base}/queue`);
+  for (const name of given.names) {
+    await tabTo(page, page.getByRole("checkbox", { name: `Select ${name}`, exact: true }));
+    await page.keyboard.press("Space");
+  }
+  await tabTo(page, page.getByRole("button", { name: "Hold", exact: true }));
+  await page.keyboard.press("Enter");
+  const sure = page.getByRole("button", { name: /Hold \d recipient/ });
+  found.asked = await sure.textContent();
+  found.serious = await seriousOf(page);
+  found.broken = (await page.evaluate(layout)).broken;
+  await tabTo(page, sure);
+  await page.keyboard.press("Enter");
+  found.done = await page.getByRole("status").textContent();
+  return found;
+};
+
+// Ends the only session.
+const endSession = async (browser) => {
+  const context = await open(browser, {});
+  const page = await context.newPage();
+  const found = {};
+  await page.goto(`${given.base}/now`);
+  await tabTo(page, page.getByRole("link", { name: /^End / }));
+  await page.keyboard.press("Enter");
+  const sure = page.getByRole("button", { name: "End", exact: true });
+  await sure.waitFor();
+  found.serious = await seriousOf(page);
+  await tabTo(page, sure);
+  await page.keyboard.press("Enter");
+  found.done = await page.getByRole("status").textContent();
+  return found;
+};
+
+// Goes through each page with the Tab key: what has no visible focus, and what is not reached.
+const walkPages = async (browser) => {
+  const context = await open(browser, {});
+  const page = await context.newPage();
+  const found = [];
+  for (const path of given.paths) {
+    await page.goto(given.base + path);
+    await page.evaluate(() => {
+      document.activeElement.blur();
+      window.reached = new Set();
+    });
+    const faint = [];
+    for (let presses = 0; presses < MOST_TABS; presses += 1) {
+      await page.keyboard.press("Tab");
+      const look = await page.evaluate(() => {
+        const one = document.activeElement;
+        if (one === document.body) {
+          return { seen: true, html: "" }; // the end of the page: its start follows
+        }
+        if (window.reached.has(one)) {
+          return null;
+        }
+        window.reached.add(one);
+        const style = getComputedStyle(one);
+        const box = one.getBoundingClientRect();
+        const seen = style.outlineStyle !== "none" && style.outlineWidth !== "0px" && box.width > 0;
+        const inside = box.bottom > 0 && box.top < innerHeight;
+        return { seen: seen && inside, html: one.outerHTML.slice(0, 120) };
+      });
+      if (look === null) {
+        break;
+      }
+      if (!look.seen) {
+        faint.push(look.html);
+      }
+    }
+    const missed = await page.evaluate(() =>
+      [...document.querySelectorAll("a[href], button, input, select, summary")]
+        .filter((one) => one.checkVisibility() && one.type !== "hidden" && !window.reached.has(one))
+        .map((one) => one.outerHTML.slice(0, 120)),
+    );
+    found.push({ path, faint, missed });
+  }
+  return found;
+};
+
 const withoutScripts = async (browser) => {
   const context = await open(browser, { javaScriptEnabled: false });
   const page = await context.newPage();
@@ -152,6 +275,35 @@ const withoutScripts = async (browser) => {
     found[path] = await page.locator(ROWS).count();
   }
   return found;
+};
+
+// Loads pages with hostile text: elements that it has made, dialogs, and whether it is shown as text.
+const findMarkup = async (browser) => {
+  const context = await open(browser, {});
+  const page = await context.newPage();
+  const dialogs = [];
+  page.on("dialog", (one) => {
+    dialogs.push(one.message());
+    one.dismiss();
+  });
+  const found = [];
+  for (const path of given.paths) {
+    await page.goto(given.base + path, { waitUntil: "load" });
+    found.push(
+      await page.evaluate(
+        ([where, text]) => ({
+          path: where,
+          made: [...document.querySelectorAll("*")]
+            .filter((one) => one.matches("img:not([src^='/static/']), script:not([src])") ||
+              one.getAttributeNames().some((name) => name.startsWith("on")))
+            .map((one) => one.outerHTML),
+          shown: document.body.textContent.includes(text),
+        }),
+        [path, given.text],
+      ),
+    );
+  }
+  return { found, dialogs };
 };
 
 const stateOf = (page, text) =>
@@ -240,12 +392,22 @@ const follow = async (browser) => {
   return found;
 };
 
+const ACTS = {
+  now: watchNow,
+  follow,
+  markup: findMarkup,
+  visit: visitAll,
+  walk: walkPages,
+  login: useKeyboard,
+  review: reviewTraps,
+  queue: changeQueue,
+  end: endSession,
+  plain: withoutScripts,
+};
+
 const run = async () => {
   const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
-  const others = given.scripts === false ? withoutScripts : visitAll;
-  const live = given.live === "now" ? watchNow : given.live && follow;
-  const act = live || (given.steps ? useKeyboard : given.review ? reviewTraps : others);
-  console.log(JSON.stringify(await act(browser)));
+  console.log(JSON.stringify(await ACTS[given.act](browser)));
   await browser.close();
 };
 

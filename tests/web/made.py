@@ -97,10 +97,12 @@ RECORDS = (
 MARKUP = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 
 
-def hostile():
-    """Return a transaction and a connection with markup in each text that a client controls."""
-    text = MARKUP
-    client = Client("192.0.2.66", 25, text, text, text, text, text, text, text, text, "smtp", text)
+def hostile(text=MARKUP):
+    """Return records with a text in each field that a client controls."""
+    more = {"xclient": {text: text}}
+    client = Client(
+        "192.0.2.66", 25, text, text, text, text, text, text, text, text, "smtp", text, **more
+    )
     transaction = Transaction(
         NOW - 30,
         "e1-1.1",

@@ -14,7 +14,10 @@ const take = async () => {
     await context.addCookies([{ ...given.cookie, url: given.base }]);
     const page = await context.newPage();
     for (const [name, path] of Object.entries(given.pages)) {
-      await page.goto(given.base + path, { waitUntil: "load" });
+      const response = await page.goto(given.base + path, { waitUntil: "load" });
+      if (!response.ok()) {
+        throw new Error(`${path}: ${response.status()}, expected a page`);
+      }
       await page.screenshot({ path: `${given.folder}/${name}-${colorScheme}.png` });
     }
   }

@@ -25,6 +25,10 @@ from gatepost.web.access.users import UsersFile, WebUser, with_password
 PASSWORD = "a long password"
 KEEP = 3650 * 86400.0
 TIMEOUT = 60
+# Seconds for all pages of an act in Chromium, on a machine that does other work.
+BROWSER_TIMEOUT = 500
+# A page has it where a line may end inside of a word.
+BREAK = "<wbr>"
 LOOPBACK = ("127.0.0.1", 0)
 NO_CHECK = ssl._create_unverified_context()
 VIEWS = (
@@ -76,7 +80,8 @@ class Browser:
         try:
             connection.request(method, path, body, fields)
             response = connection.getresponse()
-            answer = Answer(response.status, response.headers, response.read().decode())
+            text = response.read().decode().replace(BREAK, "")
+            answer = Answer(response.status, response.headers, text)
         finally:
             connection.close()
         found = answer.headers.get("Set-Cookie")
@@ -92,11 +97,12 @@ class Browser:
 
 
 def write_records(folder, *records):
-    """Write a ledger."""
+    """Write a ledger, with the totals of many records as the ledger process makes them."""
     folder.mkdir(parents=True, exist_ok=True)
     writer = LedgerWriter(folder / "ledger", KEEP, 1 << 30)
     writer.add([encode(record) for record in sorted(records, key=lambda one: one.time)])
     writer.commit()
+    writer.tend()
     writer.close()
 
 

@@ -13,9 +13,10 @@ from tests.web.test_scoped_pages import SECRET, records
 from tools import peers
 
 from gatepost.web.access.api_tokens import ApiToken, hash_of, new_token
-from gatepost.web.api.openapi import BASE
+from gatepost.web.access.attempts import MOST_OF_ONE
 from gatepost.web.api.operations import OPERATIONS
 from gatepost.web.live.places import EACH
+from gatepost.web.problems import BASE
 
 GETS = [
     one.path.format(ref="a1-1.1") for one in OPERATIONS if one.method == "GET" and not one.stream
@@ -129,6 +130,46 @@ def test_damaged_tokens_let_no_program_in_and_the_log_has_the_place(dashboard):
         file.write("damaged\n")
     assert_problem(one.get("/messages"), 503, "The log of the server")
     assert "web/tokens:2: expected a token" in dashboard.log()
+
+
+def test_wrong_tokens_are_limited_by_address_and_recorded(dashboard):
+    one = Client(dashboard, f"{add_token(dashboard)}x")
+    for _ in range(MOST_OF_ONE):
+        assert_problem(one.get("/messages"), 401, "Send a valid token")
+    answer = one.get("/messages")
+    assert_problem(answer, 429, "Too many wrong tokens")
+    assert int(answer.headers["Retry-After"]) > 0
+    events = dashboard.events(MOST_OF_ONE)
+    assert {(event.name, event.about) for event in events} == {("api token refused", "")}
+    assert all(event.detail.startswith("from 127.") for event in events)
+
+
+def test_the_status_counts_wrong_tokens_too(dashboard):
+    browser = dashboard.browser()
+    headers = {"Authorization": "Bearer wrong"}
+    answers = [browser.get("/status.json", **headers) for _ in range(MOST_OF_ONE + 1)]
+    assert [one.status for one in answers] == [*[401] * MOST_OF_ONE, 429]
+
+
+def test_a_valid_token_is_accepted_after_wrong_ones_of_its_address(dashboard):
+    right = Client(dashboard, add_token(dashboard))
+    wrong = Client(dashboard, "wrong")
+    wrong._browser = right._browser
+    for _ in range(MOST_OF_ONE + 1):
+        wrong.get("/messages")
+    assert right.get("/messages").status == 200
+
+
+def test_a_token_that_has_expired_is_recorded_with_its_name(dashboard):
+    Client(dashboard, add_token(dashboard, "backup", -1.0)).get("/messages")
+    (event,) = dashboard.events(1)
+    assert (event.about, event.detail.partition(": ")[2]) == ("backup", "expired")
+
+
+def test_a_request_without_a_token_is_not_counted(dashboard):
+    browser = dashboard.browser()
+    for _ in range(MOST_OF_ONE + 1):
+        assert browser.get(f"{BASE}/messages").status == 401
 
 
 # Results
@@ -300,7 +341,9 @@ def test_the_document_describes_each_operation_and_needs_no_token(shared):
     found = json.loads(answer.text)
     assert found["openapi"] == "3.1.0"
     described = {(path, method) for path, one in found["paths"].items() for method in one}
-    assert described == {(one.path, one.method.lower()) for one in OPERATIONS}
+    paths = {(one.path, one.method.lower()) for one in OPERATIONS}
+    assert described == {*paths, ("/status.json", "get"), ("/status.json", "servers")}
+    assert found["paths"]["/status.json"]["servers"] == [{"url": "/"}]
 
 
 def test_a_fuzzer_finds_no_internal_error_and_no_undocumented_response(tmp_path):
@@ -323,6 +366,8 @@ def test_a_fuzzer_finds_no_internal_error_and_no_undocumented_response(tmp_path)
                 f"Authorization: Bearer {token}",
                 "--checks",
                 checks,
+                "--exclude-path",  # it has no parameters, and 503 while no server runs
+                "/status.json",
                 "--max-examples",
                 str(EXAMPLES),
                 "--seed",

@@ -14,17 +14,20 @@ from tests.web.test_scoped_pages import SECRET, records
 
 from gatepost.config.load import config_from_dict
 from gatepost.ledger.records import Client, Connection, Delivery
-from gatepost.web import server
+from gatepost.web import server, streaming
 from gatepost.web.access.users import WebUser
-from gatepost.web.api.openapi import BASE
 from gatepost.web.app import make_app
 from gatepost.web.audit import Audit
+from gatepost.web.filters import Filters
 from gatepost.web.live import places
 from gatepost.web.live import stream as streams
 from gatepost.web.live.feed import Feed
 from gatepost.web.live.viewer import Viewer
+from gatepost.web.problems import BASE
+from gatepost.web.scope import Scope
 from gatepost.web.server import WebServer
 from gatepost.web.site import COOKIE, Site
+from gatepost.web.views import find
 
 EVENTS_PATH = "/live/events"
 
@@ -57,6 +60,22 @@ def test_new_messages_come_as_rows(running):
         write_records(running.folder, accepted(20), refused(21))
         event = stream.next()
         assert (event.name, refs(event)) == ("rows", ["a20-1.1", "b21-1.1"])
+
+
+def test_viewers_with_other_filters_share_the_rows_that_both_get(monkeypatch):
+    made = []
+    monkeypatch.setattr(streaming, "fragment", lambda *_, **values: made.append(values) or "<tr>")
+    streaming._table.cache_clear()
+
+    class Everything:
+        scope, recorded = Scope(), str
+
+    filters = Filters(), Filters(to="alice@example.com"), Filters(result="accepted")
+    for one in filters:
+        table_of = find.following(Everything(), one)
+        assert streaming._rows([accepted(1)], table_of, "local") == "<tr>"
+    assert len(made) == 1
+    streaming._table.cache_clear()
 
 
 def test_what_came_between_the_page_and_the_stream_is_not_lost(running):

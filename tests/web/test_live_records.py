@@ -214,6 +214,25 @@ def test_a_viewer_too_far_behind_gets_the_gap_and_continues_now(
     asyncio.run(main())
 
 
+def test_a_poller_that_is_too_slow_continues_now(ledger, monkeypatch):
+    monkeypatch.setattr(feeds, "CATCH_UP", 24)
+    monkeypatch.setattr(feeds, "ROUND", 10)
+
+    async def main():
+        feed, viewer = feed_of(ledger), viewer_of(sees_counts=True)
+        feed.viewers.add(viewer)
+        await feed.look()
+        ledger.write(5, pieces=10)
+        await feed.look()
+        await feed.look()
+        assert parsed(await feed.next(viewer))[:2] == ("gap", {"missing": 50})
+        ledger.write(2)
+        await feed.look()
+        assert (await drained(feed, viewer))[0] == [50, 51]
+
+    asyncio.run(main())
+
+
 def test_records_that_retention_has_removed_are_a_gap(ledger):
     async def main():
         feed = feed_of(ledger)

@@ -5,12 +5,16 @@ import signal
 import stat
 
 import pytest
-from tests.web.made import RECORDS
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.web.made import NOW, RECORDS
 from tests.web.served import PASSWORD, VIEWS, Dashboard, write_records
 
 from gatepost.ledger.records import Notice
 from gatepost.net.self_signed import self_signed
+from gatepost.web.access import command_events
 from gatepost.web.access.attempts import MOST_OF_ONE
+from gatepost.web.access.command_events import CommandEvent, CommandEvents, EventName
 
 WRONG = {"name": "admin", "password": "another long password"}
 RIGHT = {"name": "admin", "password": PASSWORD}
@@ -185,6 +189,59 @@ def test_logins_are_recorded(dashboard):
         ("dashboard login", "admin", "from 127.0.0.4"),
         ("dashboard logout", "admin", "from 127.0.0.4"),
     ]
+
+
+def test_changes_of_the_command_line_are_recorded(dashboard):
+    event = CommandEvent(NOW, EventName.USER_ADDED, "root", "alice admin")
+    events = CommandEvents(dashboard.folder)
+    events.add(event)
+    with events.path.open("ab") as file:
+        file.write(b"damaged\n\xff\n")
+    (found,) = dashboard.events(1)
+    assert (found.time, found.name, found.about) == (NOW, event.name, "root")
+    assert found.detail == "from the command line: alice admin"
+
+
+@given(st.lists(st.binary(max_size=50), max_size=5))
+def test_any_octets_are_events_or_left_out(tmp_path_factory, lines):
+    events = CommandEvents(tmp_path_factory.mktemp("events"))
+    events.path.parent.mkdir()
+    events.path.write_bytes(b"\n".join([*lines, b""]))
+    events.add(CommandEvent(NOW, EventName.USER_ADDED, "root", ""))
+    assert events.take()[-1].author == "root"
+
+
+def test_the_newest_events_of_the_command_line_remain(tmp_path, monkeypatch):
+    monkeypatch.setattr(command_events, "MOST", 3)
+    events = CommandEvents(tmp_path)
+    for number in range(5):
+        events.add(CommandEvent(NOW, EventName.USER_ADDED, str(number), ""))
+    assert [one.author for one in events.take()] == ["2", "3", "4"]
+
+
+# Errors outside of views
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "text"),
+    [
+        ("/nothing", 404, "There is no such page."),
+        ("/find?format=csv", 401, "Log in first."),
+        ("/static/nothing", 404, "There is no such page."),
+    ],
+)
+def test_an_error_is_a_page_for_a_browser_and_plain_text_for_others(shared, path, status, text):
+    for accept, kind in (("text/html,*/*;q=0.8", "text/html"), ("*/*", "text/plain")):
+        answer = shared.browser().get(path, Accept=accept)
+        assert (answer.status, text in answer.text) == (status, True)
+        assert answer.headers["Content-Type"] == f"{kind}; charset=utf-8"
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+def test_a_form_without_its_token_is_answered_with_a_page(shared):
+    answer = shared.logged_in().post("/logout", {}, Accept="text/html")
+    assert answer.status == 403
+    assert "<h1>" in answer.text
 
 
 def test_with_https_the_cookie_is_for_https_only(tmp_path):

@@ -229,6 +229,38 @@ def test_traps_have_their_hits_and_networks(browser):
     assert sum(row["hits"] for row in rows(browser, "/traps?table=hits")) == 1
 
 
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", {"listed", "greylisted", "trap"}),
+        ("?plugin=dnsbl", {"listed"}),
+        ("?reason=greylisted", {"greylisted"}),
+        ("?plugin=dnsbl&reason=greylisted", set()),
+        ("?plugin=dns", set()),
+    ],
+)
+def test_reasons_are_those_of_a_plugin_and_a_reason(browser, query, found):
+    assert {row["reason"] for row in rows(browser, f"/reasons{query}")} == found
+
+
+@pytest.mark.parametrize(
+    ("to", "hits"),
+    [("trap@example.com", 1), ("EXAMPLE.com", 1), ("other@example.com", 0), ("example", 0)],
+)
+def test_hits_are_those_of_a_trap_or_a_domain(browser, to, hits):
+    found = {name: rows(browser, f"/traps?to={to}&table={name}") for name in ("traps", "networks")}
+    assert {name: sum(row["hits"] for row in one) for name, one in found.items()} == {
+        "traps": hits,
+        "networks": hits,
+    }
+
+
+@pytest.mark.parametrize("path", ["/outcomes", "/reasons", "/traps"])
+def test_a_view_of_sums_leads_to_the_messages_with_its_filters(browser, path):
+    text = browser.get(f"{path}?period=7d").text
+    assert '<a href="/find?period=7d">Find</a> has the messages' in text
+
+
 def test_the_queue_has_its_next_hops_and_recipients(tmp_path):
     spool = tmp_path / "var" / "spool"
     spool.mkdir(parents=True)

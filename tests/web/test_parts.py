@@ -9,13 +9,14 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import escape
 
 from gatepost.web.access.attempts import MOST_OF_ALL, MOST_OF_ONE, WINDOW, Attempts
 from gatepost.web.access.entries import EntriesError
 from gatepost.web.access.forms import parse_fields
 from gatepost.web.access.sessions import MOST, Sessions
 from gatepost.web.access.users import UsersFile, WebUser, parse_name, with_password
-from gatepost.web.pages import points
+from gatepost.web.pages import breakable, coded, points
 from gatepost.web.table import Column, Row, Table, as_csv
 from gatepost.web.views.periods import Buckets
 
@@ -196,6 +197,40 @@ def test_the_cells_of_a_csv_file():
         "'-1+1,1970-01-01T00:00:01.000+00:00,4",
         "",
     ]
+
+
+@given(st.text(max_size=100))
+def test_places_for_line_ends_change_no_text(text):
+    assert str(breakable(text)).replace("<wbr>", "") == str(escape(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("", [""]),
+        ("alice@example.com", ["alice@", "example.com"]),
+        ("mx:partner.example", ["mx:", "partner.example"]),
+        ("a@b: c", ["a@", "b: c"]),
+        ("mail.department.company.example", ["mail.department.", "company.", "example"]),
+        ("x" * 50, ["x" * 24, "x" * 24, "xx"]),
+        ("unknown-recipient", ["unknown-recipient"]),
+        ("a-word-that-is-quite-long", ["a-word-that-is-", "quite-", "long"]),
+        ("[80da349b-292b.1]", ["[80da349b-292b.1]"]),
+    ],
+)
+def test_a_word_can_be_broken_after_punctuation(text, parts):
+    assert str(breakable(text)).split("<wbr>") == parts
+
+
+def test_text_between_backticks_is_code():
+    assert coded("`a <b>` c`") == "<code>a &lt;b&gt;</code> c`"
+
+
+@pytest.mark.parametrize(
+    ("columns", "size"), [(1, "narrow"), (4, "narrow"), (5, "medium"), (9, "wide"), (15, "vast")]
+)
+def test_a_table_needs_room_for_its_columns(columns, size):
+    assert Table("t", "T", [Column("a", "A")] * columns, []).size == size
 
 
 @pytest.mark.parametrize("values", ["", "0", "1 2 3", "0 0"])

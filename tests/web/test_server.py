@@ -75,6 +75,23 @@ def test_a_page_that_takes_too_long_is_an_error(monkeypatch):
     assert b"content-security-policy" in found
 
 
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"GET / HTTP/1.1\r\nAccept: text/html", b"text/html; charset=utf-8"),
+        (b"GET /api/v1/messages HTTP/1.1\r\nAccept: text/html", b"application/problem+json"),
+        (b"GET /status.json HTTP/1.1\r\nAccept: */*", b"application/problem+json"),
+        (b"GET / HTTP/1.1\r\nAccept: */*", b"text/plain; charset=utf-8"),
+    ],
+)
+def test_the_error_has_the_form_that_the_client_reads(monkeypatch, head, kind):
+    monkeypatch.setattr(limits, "SECONDS", SHORT)
+    (found,) = answers(never, head + b"\r\nHost: x\r\n\r\n")
+    assert found.startswith(b"HTTP/1.1 503 ")
+    assert b"content-type: " + kind in found.lower()
+    assert b"The request took too long." in found
+
+
 def test_a_response_that_stops_ends_with_its_connection(monkeypatch):
     monkeypatch.setattr(limits, "SECONDS", SHORT)
     (found,) = answers(stops_halfway, REQUEST)

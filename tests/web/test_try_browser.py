@@ -6,15 +6,14 @@ from pathlib import Path
 
 import pytest
 from tests.web.made import RECORDS
-from tests.web.served import write_records
-from tests.web.test_browser import TIMEOUT, programs  # noqa: F401 - a fixture
+from tests.web.served import BROWSER_TIMEOUT, write_records
 from tests.web.test_try import USE, dashboard_of, write
 
 SCRIPT = Path(__file__).with_name("try.js")
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
-def test_a_file_is_refused_and_two_configurations_are_compared(tmp_path, programs, scripts):  # noqa: F811
+def test_a_file_is_refused_and_two_configurations_are_compared(tmp_path, programs, scripts):
     write(tmp_path, f'{USE}options = {{ word = "ham" }}\n', "other.toml")
     write_records(tmp_path / "var", *RECORDS)
     (tmp_path / "spam.eml").write_bytes(b"Subject: spam\r\n\r\nXJS*C4JDBQADN1.NSBN3*GTUBE \xe4\r\n")
@@ -34,7 +33,7 @@ def test_a_file_is_refused_and_two_configurations_are_compared(tmp_path, program
             env=programs["chromium"].env,
             capture_output=True,
             text=True,
-            timeout=TIMEOUT,
+            timeout=BROWSER_TIMEOUT,
             check=False,
         )
     assert done.returncode == 0, done.stderr

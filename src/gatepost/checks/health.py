@@ -28,11 +28,21 @@ FREE_SIZE = 1 << 30
 
 
 class WorkerHealth(msgspec.Struct, frozen=True):
-    """A worker process; `sessions` is None without the report of the ledger process."""
+    """A worker process; `sessions` is None without the report of the ledger process.
+
+    `configured` and `retiring` are those of its `WorkerState`.
+    """
 
     pid: int
     ready: bool
     sessions: int | None = None
+    configured: float = 0.0
+    retiring: bool = False
+
+    @property
+    def state(self) -> str:
+        """Return its state in a word."""
+        return "retiring" if self.retiring else "ready" if self.ready else "not ready"
 
 
 class QueueHealth(msgspec.Struct, frozen=True):
@@ -123,7 +133,10 @@ def _of_state(state: State | None) -> Iterator[str]:
 def _workers(state: State | None, report: Report | None) -> list[WorkerHealth]:
     sessions = {one.pid: one.sessions for one in report.workers} if report else {}
     found = () if state is None else state.workers
-    return [WorkerHealth(one.pid, one.ready, sessions.get(one.pid)) for one in found]
+    return [
+        WorkerHealth(one.pid, one.ready, sessions.get(one.pid), one.configured, one.retiring)
+        for one in found
+    ]
 
 
 def _queue(config: Config, now: float) -> tuple[QueueHealth | None, list[str]]:

@@ -1,6 +1,6 @@
 """The report of `gatepost check`: errors, warnings, a summary, hooks and limits."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -89,11 +89,22 @@ class Report(msgspec.Struct):
     limits: list[Limit] = []
 
 
-def make_report(file: Path, *, start: bool = False, main_cf: Path | None = None) -> Report:
+def _nothing(_config: Config) -> Iterable[str]:
+    return ()
+
+
+def make_report(
+    file: Path,
+    more: Callable[[Config], Iterable[str]] = _nothing,
+    *,
+    start: bool = False,
+    main_cf: Path | None = None,
+) -> Report:
     """Check a configuration and all files it names, without changing anything.
 
-    With `start` the plugins are started and stopped, with an empty store in memory. `main_cf` is
-    the folder with the settings of Postfix, None for its own.
+    `more` returns further warnings, of packages above this one. With `start` the plugins are
+    started and stopped, with an empty store in memory. `main_cf` is the folder with the settings of
+    Postfix, None for its own.
     """
     report = Report()
     try:
@@ -110,6 +121,7 @@ def make_report(file: Path, *, start: bool = False, main_cf: Path | None = None)
     with scratch(config) as usable:
         _check_lists_and_plugins(config, usable, report, start=start)
     report.warnings.extend(postfix.warnings(config, main_cf))
+    report.warnings.extend(more(config))
     return report
 
 

@@ -30,7 +30,7 @@ def address(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
 def tls(config: Config, _setup: Setup, _lists: Lists) -> Iterator[str]:
     """Warn of settings without effect."""
     if not config.web.listen:
-        for key in ("tls", "proxy_from", "user_header"):
+        for key in ("tls", "proxy_from", "user_header", "public_status"):
             if getattr(config.web, key):
                 yield f"web.{key} has no effect: web.listen is empty"
 

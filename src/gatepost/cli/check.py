@@ -1,5 +1,6 @@
 """`gatepost check`: errors, warnings and a summary, or all lists, hooks and limits in force."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -8,6 +9,7 @@ import msgspec
 from gatepost.checks.report import Report, make_report
 from gatepost.cli.shared.output import print_error, print_json, print_line, print_table
 from gatepost.cli.shared.settings import config_option, json_option
+from gatepost.config.schema import Config
 from gatepost.log.setup import configure_command_log
 from gatepost.traps.verdicts import Standing
 
@@ -40,7 +42,7 @@ def command(file: Path, *, as_json: bool, in_full: bool, start: bool, main_cf: P
     there is an error; warnings do not change it.
     """
     configure_command_log()
-    report = make_report(file, start=start, main_cf=main_cf)
+    report = make_report(file, _access, start=start, main_cf=main_cf)
     if as_json:
         print_json(msgspec.to_builtins(report))
     else:
@@ -48,6 +50,15 @@ def command(file: Path, *, as_json: bool, in_full: bool, start: bool, main_cf: P
     for error in report.errors:
         print_error(error)
     return 1 if report.errors else 0
+
+
+def _access(config: Config) -> Iterable[str]:
+    """Return the warnings about users and tokens, if there is a dashboard."""
+    if not config.web.listen:
+        return ()
+    from gatepost.web.access import warnings  # noqa: PLC0415 - loads the parts for HTTP
+
+    return warnings.access_warnings(config)
 
 
 def _print_report(file: Path, report: Report, *, in_full: bool) -> None:

@@ -7,6 +7,7 @@ from gatepost.cli.shared.lazy import LazyCommand, LazyGroup
 
 COMMANDS = {
     "init": LazyCommand("gatepost.cli.init", "Create a starter folder, ready to serve."),
+    "import": LazyCommand("gatepost.cli.import_", "Take over qpsmtpd's or Haraka's configuration."),
     "serve": LazyCommand("gatepost.cli.serve", "Receive mail in the foreground."),
     "status": LazyCommand("gatepost.cli.status", "Show whether the server runs and is well."),
     "sessions": LazyCommand("gatepost.cli.sessions", "Show and end the open sessions."),

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from gatepost.cli.shared.author import author
 from gatepost.cli.shared.lazy import SuggestingGroup
 from gatepost.cli.shared.output import Failure, WrongUsage, print_json, print_line, print_table
 from gatepost.cli.shared.passwords import password_option, read_password
@@ -17,6 +18,7 @@ from gatepost.ledger.words.wording import FULL, moment
 from gatepost.log.os_error import describe_os_error
 from gatepost.model.address import AddressError, domain_key, parse_domain
 from gatepost.web.access.api_tokens import ApiToken, TokensFile, hash_of, new_token
+from gatepost.web.access.command_events import CommandEvent, CommandEvents, EventName
 from gatepost.web.access.entries import EntriesError, EntriesFile
 from gatepost.web.access.users import (
     ROLES,
@@ -116,6 +118,7 @@ def add(
         if not no_password:
             user = _with_password(user, from_stdin=from_stdin)
         users_file.put(user, read_config(file).server.user)
+        _record(file, EventName.USER_ADDED, user)
     print_line(f"{user.name} added to {users_file.path}")
 
 
@@ -131,6 +134,7 @@ def password(name: str, *, from_stdin: bool, file: Path) -> None:
         if user is None:
             raise Failure(f"{name} is not in {users_file.path}")
         users_file.put(_with_password(user, from_stdin=from_stdin))
+        _record(file, EventName.PASSWORD_CHANGED, user)
     print_line(f"{user.name} has a new password in {users_file.path}")
 
 
@@ -139,7 +143,7 @@ def password(name: str, *, from_stdin: bool, file: Path) -> None:
 @config_option
 def remove(name: str, *, file: Path) -> None:
     """Remove a user, and end their sessions."""
-    _remove(_file(file), name)
+    _remove(file, _file(file), name, EventName.USER_REMOVED)
 
 
 @command.group("tokens", cls=SuggestingGroup, epilog="Example: gatepost web tokens list")
@@ -199,6 +203,7 @@ def add_token(name: str, *, role: Role, domains: Sequence[str], lifetime: str, f
         if token.name in tokens_file.read():
             raise Failure(f"{token.name} exists already: remove the token first")
         tokens_file.put(token, read_config(file).server.user)
+        _record(file, EventName.TOKEN_ADDED, token)
     print_line(text)
 
 
@@ -217,16 +222,26 @@ def _lifetime(text: str) -> float:
 @config_option
 def remove_token(name: str, *, file: Path) -> None:
     """Remove a token, which is then not valid any more."""
-    _remove(_tokens(file), name)
+    _remove(file, _tokens(file), name, EventName.TOKEN_REMOVED)
 
 
-def _remove(entries: EntriesFile[Any], text: str) -> None:
+def _remove(config_file: Path, entries: EntriesFile[Any], text: str, event: EventName) -> None:
     name = _name(text)
     with _errors():
-        removed = entries.remove(name)
-    if not removed:
-        raise Failure(f"{name} is not in {entries.path}")
+        entry = entries.read().get(name)
+        if entry is None or not entries.remove(name):
+            raise Failure(f"{name} is not in {entries.path}")
+        _record(config_file, event, entry)
     print_line(f"{name} removed from {entries.path}")
+
+
+def _record(config_file: Path, event: EventName, entry: WebUser | ApiToken) -> None:
+    """Record a change for the ledger and the log; raises OSError."""
+    config = read_config(config_file)
+    detail = " ".join([entry.name, entry.role, *entry.domains])
+    CommandEvents(config.data_dir).add(
+        CommandEvent(time.time(), event, author(), detail), config.server.user
+    )
 
 
 def _tokens(config_file: Path) -> TokensFile:

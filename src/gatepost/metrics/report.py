@@ -15,7 +15,13 @@ import msgspec
 from gatepost.disk.durable import replace_file
 from gatepost.metrics.counting import Counting
 from gatepost.metrics.gauges import all_certificates, all_lists, unavailable_tables
-from gatepost.metrics.status import HOOK_BUCKETS, CertificateStatus, ListStatus, Status
+from gatepost.metrics.status import (
+    HOOK_BUCKETS,
+    CertificateStatus,
+    HookTimes,
+    ListStatus,
+    Status,
+)
 
 # A report of a process that has ended or hangs: three times the interval of the statuses, and more.
 STALE = 20.0
@@ -27,13 +33,15 @@ _UNITS = (("days", 86_400), ("hours", 3600), ("minutes", 60), ("seconds", 1))
 
 
 class WorkerReport(msgspec.Struct, frozen=True):
-    """A worker: its number, its process, and its open sessions; `lag` as in `Status`."""
+    """A worker: its number, its process, and its open sessions; the others as in `Status`."""
 
     worker: int
     pid: int
     started: float
     sessions: int
     lag: float
+    memory: int = 0
+    files: int = 0
 
 
 class HookReport(msgspec.Struct, frozen=True):
@@ -41,6 +49,7 @@ class HookReport(msgspec.Struct, frozen=True):
 
     `calls` is the number of calls. `median` and `slow` are upper limits in seconds of the time of
     half of the calls, and of 99 % of them: those of HOOK_BUCKETS, or 0 if it is above the last.
+    `failures` are errors and time-outs, `timeouts` those alone.
     """
 
     plugin: str
@@ -48,6 +57,8 @@ class HookReport(msgspec.Struct, frozen=True):
     calls: int
     median: float
     slow: float
+    failures: int = 0
+    timeouts: int = 0
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -72,7 +83,8 @@ def report_of(counting: Counting, now: float) -> Report:
     """Return the report; `now` is in seconds since 1970."""
     statuses = counting.statuses
     workers = [
-        WorkerReport(one.worker, one.pid, one.started, one.sessions, one.lag) for one in statuses
+        WorkerReport(one.worker, one.pid, one.started, one.sessions, one.lag, one.memory, one.files)
+        for one in statuses
     ]
     return Report(
         now,
@@ -89,16 +101,27 @@ def report_of(counting: Counting, now: float) -> Report:
 
 def _hooks(statuses: Sequence[Status]) -> Iterator[HookReport]:
     """Yield the time of each method of a plugin, the slowest first."""
-    found: dict[tuple[str, str], Counter[int]] = {}
+    found: dict[tuple[str, str], list[HookTimes]] = {}
     for status in statuses:
         for one in status.hooks:
-            counts = found.setdefault((one.plugin, one.hook), Counter())
-            counts.update(dict(enumerate(one.counts)))
-    reports = [
-        HookReport(*name, counts.total(), _at(counts, 0.5), _at(counts, 0.99))
-        for name, counts in found.items()
-    ]
+            found.setdefault((one.plugin, one.hook), []).append(one)
+    reports = [_hook(name, times) for name, times in found.items()]
     return iter(sorted(reports, key=lambda one: (-(one.slow or inf), one.plugin, one.hook)))
+
+
+def _hook(name: tuple[str, str], times: Sequence[HookTimes]) -> HookReport:
+    """Return the sum of a method in all workers."""
+    counts: Counter[int] = Counter()
+    for one in times:
+        counts.update(dict(enumerate(one.counts)))
+    return HookReport(
+        *name,
+        counts.total(),
+        _at(counts, 0.5),
+        _at(counts, 0.99),
+        sum(one.failures for one in times),
+        sum(one.timeouts for one in times),
+    )
 
 
 def _at(counts: Counter[int], share: float) -> float:

@@ -37,12 +37,17 @@ class Series(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class HookTimes(msgspec.Struct, frozen=True):
-    """The time that a method of a plugin has taken; `counts` are those of HOOK_BUCKETS."""
+    """The time that a method of a plugin has taken; `counts` are those of HOOK_BUCKETS.
+
+    `failures` are its errors and time-outs, `timeouts` those alone.
+    """
 
     plugin: str
     hook: str
     counts: Sequence[int]
     seconds: float
+    failures: int = 0
+    timeouts: int = 0
 
 
 class ListStatus(msgspec.Struct, frozen=True, omit_defaults=True):

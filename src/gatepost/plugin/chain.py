@@ -126,6 +126,7 @@ class BoundHook(FrozenIdentity, frozen=True, eq=False):
         took = time.monotonic() - began
         self.latency.add(took)
         if not finished:
+            self.latency.timeouts += 1
             return self.failed(TimeoutError(f"no answer within {self.timeout:g} s"), args)
         if took > SLOW_SHARE * self.timeout:
             trouble.slow([self.plugin], self.name, took, args)
@@ -140,7 +141,8 @@ class BoundHook(FrozenIdentity, frozen=True, eq=False):
         return self.check(value, args)
 
     def failed(self, error: BaseException, args: tuple[Any, ...]) -> Answer | None:
-        """Log a failure; return the answer that the administrator chose for it."""
+        """Log and count a failure; return the answer that the administrator chose for it."""
+        self.latency.failures += 1
         trouble.failed(self.plugin, self.name, error, args)
         decision = None if self.shadow else ON_ERROR[self.on_error]
         return None if decision is None else Answer(decision, self.plugin)

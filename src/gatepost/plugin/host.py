@@ -208,7 +208,7 @@ class PluginHost:
             yield from one.plugin.metrics.all_series(one.plugin.name)
 
     def hook_times(self) -> Iterator[HookTimes]:
-        """Yield the time that each method has taken, if it was measured."""
+        """Yield the time that each method has taken and its failures, if there are some."""
         for chain in (
             *self.chains.values(),
             *self.notifications.values(),
@@ -216,9 +216,10 @@ class PluginHost:
             self.after_any or Chain(),
         ):
             for one in (*chain.observers, *chain.deciders, *chain.followers):
-                counts = tuple(one.latency.counts)
-                if any(counts):
-                    yield HookTimes(one.plugin, one.name, counts, one.latency.seconds)
+                found = one.latency
+                if found.failures or any(found.counts):
+                    counts, ended = tuple(found.counts), (found.failures, found.timeouts)
+                    yield HookTimes(one.plugin, one.name, counts, found.seconds, *ended)
 
     def order(self) -> Iterator[tuple[str, str, list[str]]]:
         """Yield (hook, stage, plugin names) for each stage in use, in the order of a session."""

@@ -19,13 +19,15 @@ SAMPLING = 64
 
 
 class HookLatency:
-    """The histogram of one method of one plugin."""
+    """The histogram of one method of one plugin, and its failures, time-outs among them."""
 
-    __slots__ = ("counts", "seconds")
+    __slots__ = ("counts", "failures", "seconds", "timeouts")
 
     def __init__(self) -> None:
         self.counts = [0] * (len(HOOK_BUCKETS) + 1)
         self.seconds = 0.0
+        self.failures = 0
+        self.timeouts = 0
 
     def add(self, seconds: float, weight: int = 1) -> None:
         """Add `weight` calls that each took this time."""

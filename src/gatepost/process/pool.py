@@ -5,6 +5,7 @@ configuration is therefore reported once, and the index of a big list is built o
 """
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 
 from gatepost.config.schema import Config
@@ -62,6 +63,8 @@ class _Member:
 class WorkerPool:
     """The workers, their listeners and counters. `complete` is true once all have been ready.
 
+    `configured` is when the configuration was read, in seconds since 1970.
+
     `start` starts their processes. `contents` are the files that the workers need and cannot read,
     `ledger` is the socket to the ledger process, -1 without one. With `late_traps` they do not wait
     for very big trap lists.
@@ -86,6 +89,7 @@ class WorkerPool:
         self.listeners = listeners
         self.complete = False
         self.stopped_at: float | None = None
+        self.configured = time.time()
         self._counters = counters
         self._members = [_Member(number) for number in range(worker_count(config))]
 

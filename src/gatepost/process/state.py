@@ -21,7 +21,8 @@ from gatepost.disk.durable import FILE_MODE, ensure_private, replace_file
 from gatepost.log.logger import get_logger
 from gatepost.log.os_error import describe_os_error
 from gatepost.process.generations import Generations
-from gatepost.process.pool import worker_count
+from gatepost.process.pool import WorkerPool, worker_count
+from gatepost.process.worker import WorkerProcess
 
 FILE = "status.json"
 LOCK = "status.lock"
@@ -30,10 +31,16 @@ _log = get_logger("gatepost.supervisor")
 
 
 class WorkerState(msgspec.Struct, frozen=True):
-    """A worker process; `ready` is whether it accepts connections."""
+    """A worker process; `ready` is whether it accepts connections.
+
+    `configured` is when its configuration was read. One that is `retiring` has an older one, and
+    ends after its sessions.
+    """
 
     pid: int
     ready: bool
+    configured: float = 0.0
+    retiring: bool = False
 
 
 class Reload(msgspec.Struct, frozen=True):
@@ -94,7 +101,7 @@ class StateFile:
         """Write the state of the workers, if it has changed."""
         self._state = msgspec.structs.replace(
             self._state,
-            workers=[WorkerState(one.pid, one.ready) for one in generations.workers],
+            workers=[_state_of(one, pool) for pool in generations for one in pool],
             expected=sum(worker_count(pool.config) for pool in generations.active[:1]),
             stopping=generations.stopping,
         )
@@ -121,6 +128,10 @@ class StateFile:
         if self._lock >= 0:
             os.close(self._lock)
         self._lock, self._folder = -1, None
+
+
+def _state_of(one: WorkerProcess, pool: WorkerPool) -> WorkerState:
+    return WorkerState(one.pid, one.ready, pool.configured, pool.stopped_at is not None)
 
 
 def _lock(path: Path) -> int:

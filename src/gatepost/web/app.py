@@ -5,10 +5,12 @@ All but the login, the link for the first user and the static files need a login
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
@@ -21,11 +23,12 @@ from gatepost.web.access.client import client_of
 from gatepost.web.access.entries import EntriesError
 from gatepost.web.access.forms import read_form
 from gatepost.web.api.app import make_api
-from gatepost.web.api.openapi import BASE
 from gatepost.web.changing import change_queue
 from gatepost.web.ending import end_session
+from gatepost.web.errors import error_response
 from gatepost.web.guard import BODY, Guard
 from gatepost.web.pages import page
+from gatepost.web.problems import BASE, STATUS
 from gatepost.web.registry import VIEWS
 from gatepost.web.reviewing import trap_page
 from gatepost.web.showing import show, show_message
@@ -43,6 +46,8 @@ Handler = Callable[[Site, Request, Visitor], Awaitable[Response]]
 Refuse = Callable[[Visitor], Response | None]
 
 _CACHED = "public, max-age=3600"
+_OLD_FORM = "The form is not valid any more. Load the page again."
+_NO_PAGE = "There is no such page."
 
 _log = get_logger("gatepost.web")
 
@@ -66,11 +71,15 @@ def make_app(site: Site) -> ASGIApp:
                 Route("/login", _login(site), methods=["GET", "POST"]),
                 Route("/logout", _for_users(site, _log_out), methods=["POST"]),
                 Route("/first", _first(site), methods=["GET", "POST"]),
-                Route("/status.json", StatusPage(site).answer),
+                Route(STATUS, StatusPage(site).answer),
                 Mount(BASE, make_api(site)),
                 Mount("/static", _Static(packages=[("gatepost.web", "static")])),
             ],
-            exception_handlers={404: _not_found, 500: _failed, EntriesError: _users_error},
+            exception_handlers={
+                HTTPException: _http_error,
+                500: _failed,
+                EntriesError: _users_error,
+            },
         ),
         # The API has messages in Base64.
         {TRY_PATH: BODY + most, BASE + TRY_PATH: BODY + 4 * most // 3},
@@ -100,7 +109,7 @@ def _for_users(site: Site, handle: Handler, turn_away: Refuse = lambda _visitor:
         if refusal is not None:
             return refusal
         if request.method == "POST" and not await _is_own_form(site, request, visitor):
-            return Response("The form is not valid any more. Load the page again.\n", 403)
+            return error_response(request.scope, 403, _OLD_FORM)
         return await handle(site, request, visitor)
 
     return endpoint
@@ -119,7 +128,7 @@ def _not_logged_in(site: Site, request: Request) -> Response:
         return page("unknown.html", 403, name=name)
     is_page = not request.scope["path"].startswith(LIVE)
     if request.method != "GET" or "format" in request.query_params or not is_page:
-        return Response("Log in first.\n", 401)
+        return error_response(request.scope, 401, "Log in first.")
     query = request.scope["query_string"].decode("latin-1")
     target = request.scope["path"] + (f"?{query}" if query else "")
     return RedirectResponse(f"/login?next={quote(target, safe='')}", 303)
@@ -142,7 +151,7 @@ def _login(site: Site) -> Endpoint:
         if request.method != "POST":
             return login.show_login(request)
         if not login.is_from_here(request):
-            return Response("Log in on the page of this site.\n", 403)
+            return error_response(request.scope, 403, "Log in on the page of this site.")
         return await login.log_in(site, request)
 
     return endpoint
@@ -153,22 +162,26 @@ def _first(site: Site) -> Endpoint:
         if request.method != "POST":
             return login.show_first(site, request)
         if not login.is_from_here(request):
-            return Response("Use the page of this site.\n", 403)
+            return error_response(request.scope, 403, "Use the page of this site.")
         return await login.add_first(site, request)
 
     return endpoint
 
 
-async def _not_found(_request: Request, _error: Exception) -> Response:
-    return Response("There is no such page.\n", 404, media_type="text/plain")
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    text = _NO_PAGE if error.status_code == HTTPStatus.NOT_FOUND else error.detail.strip()
+    response = error_response(request.scope, error.status_code, text)
+    response.headers.update(error.headers or {})
+    return response
 
 
-async def _failed(_request: Request, _error: Exception) -> Response:
-    text = "An internal error. The log of the server has its cause.\n"
-    return Response(text, 500, media_type="text/plain")
+async def _failed(request: Request, _error: Exception) -> Response:
+    text = "An internal error. The log of the server has its cause."
+    return error_response(request.scope, 500, text)
 
 
-async def _users_error(_request: Request, error: Exception) -> Response:
+async def _users_error(request: Request, error: Exception) -> Response:
     _log.error("users not readable", problem=str(error))
-    text = "The users of the dashboard cannot be read. The log of the server has the reason.\n"
-    return Response(text, 503, media_type="text/plain")
+    text = "The users of the dashboard cannot be read. The log of the server has the reason."
+    return error_response(request.scope, 503, text)

@@ -19,13 +19,16 @@ class Audit:
     def __init__(self, sender: NoticeSender | None) -> None:
         self._sender = sender
 
-    def record(self, event: str, user: str, client: str, detail: str = "") -> None:
+    def record(
+        self, event: str, user: str, client: str, detail: str = "", at: float | None = None
+    ) -> None:
         """Record an event of a user at a client: "dashboard login" and others.
 
-        `detail` is what the user has changed, "" for nothing.
+        `detail` is what the user has changed, "" for nothing. `at` is its time if it is not now.
         """
         facts = {"detail": text(detail)} if detail else {}
         _log.info(event, user=text(user), client=client, **facts)
         if self._sender is not None:
             about = f"from {client}: {text(detail)}" if detail else f"from {client}"
-            self._sender.send(Notice(time.time(), event, about, text(user)))
+            moment = time.time() if at is None else at
+            self._sender.send(Notice(moment, event, about, text(user)))

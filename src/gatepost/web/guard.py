@@ -10,13 +10,14 @@ Limits: BODY octets of a request, unless its path has another limit; the time of
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatepost.log.logger import get_logger
+from gatepost.web.errors import error_response
 from gatepost.web.limits import seconds_of
 
 BODY = 64 * 1024
@@ -46,7 +47,7 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        response = _Response(send)
+        response = _Response(scope, send)
         body = _Body(receive, self._bodies.get(scope.get("path", ""), BODY))
         try:
             async with asyncio.timeout(seconds_of(scope["path"])):
@@ -78,7 +79,8 @@ class _Body:
 class _Response:
     """A response, with the header fields that all have."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope = scope
         self._send = send
         self._is_started = False
 
@@ -95,9 +97,11 @@ class _Response:
         """Send an error, if nothing has been sent."""
         if self._is_started:
             return
-        headers: Sequence[tuple[bytes, bytes]] = [
-            (b"content-type", b"text/plain; charset=utf-8"),
-            (b"connection", b"close"),
-        ]
-        await self.send({"type": "http.response.start", "status": status, "headers": headers})
-        await self.send({"type": "http.response.body", "body": f"{text}\n".encode()})
+        response = error_response(self._scope, status, text)
+        response.headers["Connection"] = "close"
+        await response(self._scope, _nothing, self.send)
+
+
+async def _nothing() -> Message:
+    """Return the end of a request whose rest is not read."""
+    return {"type": "http.disconnect"}

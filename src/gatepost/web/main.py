@@ -87,6 +87,7 @@ async def _serve(site: Site, sock: socket.socket, pairs: Sequence[KeyPair], pare
     await server.start()
     _print_link(site, sock)
     while os.getppid() == parent and not stop.is_set():
+        await asyncio.to_thread(site.record_commands)
         await _wait(stop)
         if pairs:
             await asyncio.to_thread(_refresh, pairs)

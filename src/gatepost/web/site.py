@@ -18,9 +18,12 @@ from gatepost.auth.users import UserList
 from gatepost.config.schema import Config
 from gatepost.disk.durable import ensure_private
 from gatepost.ledger.privacy import load_key
+from gatepost.log.logger import get_logger
+from gatepost.log.os_error import describe_os_error
 from gatepost.web.access.api_tokens import TokensFile
 from gatepost.web.access.attempts import Attempts
 from gatepost.web.access.client import Client, client_of
+from gatepost.web.access.command_events import CommandEvents
 from gatepost.web.access.entries import FOLDER, EntriesError
 from gatepost.web.access.sessions import Sessions, belongs_to, identity_of
 from gatepost.web.access.tokens import FirstToken, FormTokens
@@ -32,8 +35,11 @@ from gatepost.web.trials import Trials
 QUERIES = 4
 PASSWORDS = 2
 COOKIE = "gatepost_session"
+# The client of events of `gatepost web`.
+COMMAND_LINE = "the command line"
 
 T = TypeVar("T")
+_log = get_logger("gatepost.web")
 
 
 class BusyError(Exception):
@@ -63,12 +69,15 @@ class Site:
         folder = ensure_private(config.data_dir / FOLDER)
         self.users = UsersFile(config.data_dir)
         self.api_tokens = TokensFile(config.data_dir)
+        self._commands = CommandEvents(config.data_dir)
+        self._problem = ""
         self.sessions = Sessions(config.data_dir, config.web.session, time.time)
         key = load_key(folder)
         self.tokens = FormTokens(key)
         self.live = LiveData(config.data_dir, key)
         self.first = FirstToken()
         self.attempts = Attempts(time.monotonic)
+        self.token_attempts = Attempts(time.monotonic)
         self.passwords = PasswordChecker(PASSWORDS)
         # Its hash for unknown users takes as long to check as that of a user.
         self.decoys = UserList()
@@ -117,6 +126,18 @@ class Site:
         work = self._threads.submit(query)
         work.add_done_callback(lambda _: self._free.release())
         return await asyncio.wrap_future(work)
+
+    def record_commands(self) -> None:
+        """Record what `gatepost web` has changed. Blocks."""
+        try:
+            events, problem = self._commands.take(), ""
+        except OSError as error:
+            events, problem = (), describe_os_error(error)
+        if problem and problem != self._problem:
+            _log.error("dashboard events not readable", problem=problem)
+        self._problem = problem
+        for one in events:
+            self.audit.record(one.name, one.author, COMMAND_LINE, one.detail, one.time)
 
     def close(self) -> None:
         """Release the threads."""

@@ -7,17 +7,19 @@ Limits: the state is read at most once in SECONDS, however many ask.
 """
 
 import time
+from collections.abc import Callable
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.checks.health import ServerHealth
-from gatepost.web.access.api_tokens import bearer
 from gatepost.web.asking import Problem, ask
+from gatepost.web.problems import problem
 from gatepost.web.scope import Scope
 from gatepost.web.site import Site
 from gatepost.web.source import Source
+from gatepost.web.token_check import TooManyError, check_token
 
 SECONDS = 5.0
 
@@ -38,37 +40,42 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class StatusPage:
-    """Answers requests for the status of a site."""
+    """Answers requests for the status of a site; `clock` returns seconds."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, clock: Callable[[], float] = time.monotonic) -> None:
         self._site = site
+        self._clock = clock
         self._until = 0.0
         self._last: Status | None = None
 
     async def answer(self, request: Request) -> Response:
         """Return the status, or an error without a login."""
-        if not self._site.config.web.public_status and not self._is_allowed(request):
-            return Response("Log in first.\n", 401, media_type="text/plain")
+        try:
+            if not self._site.config.web.public_status and not self._is_allowed(request):
+                return problem(401, "Log in first, or send a valid token without domains.")
+        except TooManyError as error:
+            return problem(429, str(error), {"Retry-After": str(error.seconds)})
         found = await self._status()
         if isinstance(found, Problem):
-            return Response(f"{found.text}\n", found.status, media_type="text/plain")
+            return problem(found.status, found.text)
         status = 503 if found.status == "problem" else 200
         return Response(msgspec.json.encode(found), status, media_type="application/json")
 
     def _is_allowed(self, request: Request) -> bool:
+        """Return whether a request has a login or a token, without domains."""
         visitor = self._site.visitor(request)
         if visitor is not None:
             return visitor.user.scope.is_everything
-        token = self._site.api_tokens.find(bearer(request), time.time())
+        token = check_token(self._site, request)
         return token is not None and token.scope.is_everything
 
     async def _status(self) -> Status | Problem:
-        if self._last is None or time.monotonic() > self._until:
+        if self._last is None or self._clock() > self._until:
             source = Source(self._site.config, Scope())
             found = await ask(self._site, lambda: status_of(source.health(), source.now))
             if isinstance(found, Problem):
                 return found
-            self._last, self._until = found, time.monotonic() + SECONDS
+            self._last, self._until = found, self._clock() + SECONDS
         return self._last
 
 

@@ -6,7 +6,7 @@ ends, and when the user is changed or removed.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -29,6 +29,8 @@ from gatepost.web.views import find, now
 LIVE = "/live/"
 SESSIONS_PATH, EVENTS_PATH = f"{LIVE}sessions", f"{LIVE}events"
 ROWS = "rows"
+# Tables of new rows that are kept, each with at most some ten KB.
+KEPT = 256
 _DENIED = "Sessions are not for users with a limit to some domains."
 
 
@@ -64,7 +66,7 @@ async def rows_stream(site: Site, request: Request, visitor: Visitor) -> Respons
     viewer = RecordsViewer(
         ROWS,
         (visitor.user.scope, timeless),
-        partial(_rows, table_of=found, filters=timeless),
+        partial(_rows, table_of=found, zone=timeless.zone),
         position,
         sees_counts=visitor.user.scope.is_everything,
     )
@@ -99,13 +101,17 @@ def _sessions(snapshot: Snapshot, filters: Filters, role: str) -> str:
 def _rows(
     records: Sequence[Record],
     table_of: Callable[[Sequence[Record]], Table | None],
-    filters: Filters,
+    zone: str,
 ) -> str:
     """Return the table of new rows, "" without any."""
     table = table_of(records)
-    if table is None:
-        return ""
-    visitor = {"user": {"role": "viewer"}}
+    return "" if table is None else _table(table._replace(rows=tuple(table.rows)), zone)
+
+
+@lru_cache(KEPT)
+def _table(table: Table, zone: str) -> str:
+    """Return a table. Viewers with other filters often get the same rows: it is made once."""
+    filters, visitor = Filters(zone=zone), {"user": {"role": "viewer"}}
     return fragment("rows.html", table=table, filters=filters, zone=filters.tz, visitor=visitor)
 
 

@@ -9,6 +9,7 @@ for a formula begins with an apostrophe; JSON is encoded.
 
 import csv
 import io
+from bisect import bisect
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -40,7 +41,7 @@ Kind: TypeAlias = Literal[
 Value: TypeAlias = str | int | float
 
 # Forms of times by kind.
-_TIMES = {
+TIMES = {
     "time": "%a %d %b %H:%M:%S",
     "minute": "%d %b %H:%M",
     "hour": "%a %d %b %H:%M",
@@ -49,6 +50,9 @@ _TIMES = {
 # Columns that are aligned to the right.
 NUMBERS = frozenset({"count", "change", "share", "octets", "seconds", "limit"})
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# The columns from which on a table has the next size.
+_MOST_COLUMNS = (5, 9, 12)
+_SIZES = ("narrow", "medium", "wide", "vast")
 
 
 class Column(NamedTuple):
@@ -91,6 +95,11 @@ class Table(NamedTuple):
         return any(row.actions for row in self.rows)
 
     @property
+    def size(self) -> str:
+        """Return the room that its columns need: "narrow", "medium", "wide" or "vast"."""
+        return _SIZES[bisect(_MOST_COLUMNS, len(self.columns))]
+
+    @property
     def is_figures(self) -> bool:
         """Return whether all columns but the first are numbers."""
         return all(column.kind in NUMBERS for column in self.columns[1:])
@@ -98,8 +107,8 @@ class Table(NamedTuple):
 
 def written(value: Value, kind: Kind, zone: tzinfo | None) -> str:
     """Return a value as a page shows it."""
-    if kind in _TIMES:
-        return moment(float(value), _TIMES[kind], zone) if value else ""
+    if kind in TIMES:
+        return moment(float(value), TIMES[kind], zone) if value else ""
     return _WRITTEN[kind](value)
 
 
@@ -153,7 +162,7 @@ def as_csv(table: Table) -> bytes:
 
 
 def _cell(value: Value, kind: Kind) -> Value:
-    if kind in _TIMES and isinstance(value, int | float):
+    if kind in TIMES and isinstance(value, int | float):
         return datetime.fromtimestamp(value, UTC).isoformat(timespec="milliseconds")
     if isinstance(value, str) and value.startswith(_FORMULA):
         return f"'{value}"

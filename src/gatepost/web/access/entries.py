@@ -20,7 +20,7 @@ from gatepost.disk.rewrite import locked, rewrite
 from gatepost.log.os_error import describe_os_error
 
 FOLDER = "web"
-_MODE = 0o600
+FILE_MODE = 0o600
 
 
 class EntriesError(Exception):
@@ -73,8 +73,8 @@ class EntriesFile(Generic[E]):
         `EntriesError`.
         """
         self._make_folder(owner)
-        with locked(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE) as file:
-            _give_to(owner, file.fileno())
+        with locked(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE) as file:
+            give_to(owner, file.fileno())
             entries = dict(self._parse())
             replaced = entry.name in entries
             entries[entry.name] = entry
@@ -84,7 +84,7 @@ class EntriesFile(Generic[E]):
     def add_first(self, entry: E) -> bool:
         """Add the first entry; return False if there is one already. Raises as `put`."""
         self._make_folder("")
-        with locked(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE) as file:
+        with locked(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE) as file:
             if self._parse():
                 return False
             rewrite(self.path, file, [_line(entry)])
@@ -106,7 +106,7 @@ class EntriesFile(Generic[E]):
         new = [one for one in (folder, *folder.parents) if not one.exists()]
         ensure_private(folder)
         for one in new:
-            _give_to(owner, one)
+            give_to(owner, one)
 
     def _parse(self) -> Mapping[str, E]:
         try:
@@ -131,7 +131,7 @@ def _line(entry: Entry) -> bytes:
     return msgspec.json.encode(entry) + b"\n"
 
 
-def _give_to(owner: str, file: int | Path) -> None:
+def give_to(owner: str, file: int | Path) -> None:
     """Change the owner of a file, if the user exists and this user may do so."""
     with suppress(KeyError, PermissionError):
         if owner:

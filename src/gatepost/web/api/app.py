@@ -5,10 +5,8 @@ another site can use the login of a browser. Every operation needs one; the Open
 nothing about this server and needs none.
 """
 
-import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -19,10 +17,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gatepost.log.logger import get_logger
-from gatepost.web.access.api_tokens import ApiToken, bearer
+from gatepost.web.access.api_tokens import ApiToken
 from gatepost.web.access.client import client_of
 from gatepost.web.access.entries import EntriesError
-from gatepost.web.api.openapi import PROBLEM, ProblemDetails, document
+from gatepost.web.api.openapi import document
 from gatepost.web.api.operations import JSON, OPERATIONS, Call, Operation
 from gatepost.web.api.parameters import checked, seconds_of
 from gatepost.web.api.results import ChangedData, TrialData
@@ -33,8 +31,10 @@ from gatepost.web.live.cursor import CursorError
 from gatepost.web.live.places import RETRY_AFTER
 from gatepost.web.live.records import RecordsViewer
 from gatepost.web.live.stream import EventStream, Stream, start_of
+from gatepost.web.problems import problem
 from gatepost.web.site import Site
 from gatepost.web.source import Source
+from gatepost.web.token_check import TooManyError, check_token, valid_token
 from gatepost.web.trials import log_trial
 from gatepost.web.views.find import timeless
 
@@ -62,6 +62,7 @@ def make_api(site: Site) -> Starlette:
             msgspec.MsgspecError: _wrong_request,
             CursorError: _wrong_request,
             EntriesError: _tokens_error,
+            TooManyError: _too_many,
             500: _failed,
         },
     )
@@ -69,7 +70,7 @@ def make_api(site: Site) -> Starlette:
 
 def _endpoint(site: Site, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        token = site.api_tokens.find(bearer(request), time.time())
+        token = check_token(site, request)
         if token is None:
             return problem(401, _NO_TOKEN, {"WWW-Authenticate": "Bearer"})
         refusal = _refusal(operation, token)
@@ -139,7 +140,7 @@ async def _stream(site: Site, operation: Operation, token: ApiToken, request: Re
 
 def _is_same(site: Site, request: Request, token: ApiToken) -> bool:
     try:
-        return site.api_tokens.find(bearer(request), time.time()) == token
+        return valid_token(site, request) == token
     except EntriesError:
         return False
 
@@ -162,12 +163,6 @@ async def _body(operation: Operation, request: Request) -> msgspec.Struct | None
     return found
 
 
-def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
-    """Return an error (RFC 9457)."""
-    found = ProblemDetails(HTTPStatus(status).phrase, status, detail)
-    return Response(msgspec.json.encode(found), status, headers, PROBLEM)
-
-
 async def _http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return problem(error.status_code, error.detail.strip(), dict(error.headers or {}))
@@ -180,6 +175,11 @@ async def _wrong_request(_request: Request, error: Exception) -> Response:
 async def _tokens_error(_request: Request, error: Exception) -> Response:
     _log.error("tokens not readable", problem=str(error))
     return problem(503, "The tokens cannot be read. The log of the server has the reason.")
+
+
+async def _too_many(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, TooManyError)
+    return problem(429, str(error), {"Retry-After": str(error.seconds)})
 
 
 async def _failed(_request: Request, _error: Exception) -> Response:

@@ -7,35 +7,28 @@ import msgspec
 
 from gatepost.web.api.operations import OPERATIONS, Operation
 from gatepost.web.api.parameters import PARAMETERS
+from gatepost.web.problems import BASE, PROBLEM, STATUS, VERSION, ProblemDetails
+from gatepost.web.status import Status
 
-VERSION = "1"
-BASE = f"/api/v{VERSION}"
-PROBLEM = "application/problem+json"
 _ABOUT = (
     "What the dashboard of Gatepost shows, and its actions on the queue. A token of `gatepost web"
     " tokens add` is needed. Its role and its domains limit what it sees and changes."
 )
 
 
-class ProblemDetails(msgspec.Struct, frozen=True):
-    """An error (RFC 9457)."""
-
-    title: str
-    status: int
-    detail: str
-    type: str = "about:blank"
-
-
 def document(operations: Sequence[Operation] = OPERATIONS) -> dict[str, Any]:
     """Return the document as plain values."""
     bodies = [one.body for one in operations if one.body is not None]
-    types = [ProblemDetails, *(one.result for one in operations), *bodies]
+    types = [ProblemDetails, Status, *(one.result for one in operations), *bodies]
     schemas, components = msgspec.json.schema_components(
         types, ref_template="#/components/schemas/{name}"
     )
-    problem, results = schemas[0], schemas[1 : 1 + len(operations)]
-    inputs = dict(zip(bodies, schemas[1 + len(operations) :], strict=True))
-    paths: dict[str, dict[str, Any]] = {}
+    problem, status, *rest = schemas
+    results, inputs = (
+        rest[: len(operations)],
+        dict(zip(bodies, rest[len(operations) :], strict=True)),
+    )
+    paths: dict[str, dict[str, Any]] = {STATUS: _status(status, problem)}
     for one, result in zip(operations, results, strict=True):
         paths.setdefault(one.path, {})[one.method.lower()] = _operation(one, result, problem)
         if one.body is not None:
@@ -68,6 +61,27 @@ def _operation(one: Operation, result: Any, problem: Any) -> dict[str, Any]:
                 "content": {one.media_type: {"schema": result}},
             },
             "default": {"description": "An error", "content": {PROBLEM: {"schema": problem}}},
+        },
+    }
+
+
+def _status(status: Any, problem: Any) -> dict[str, Any]:
+    """Return the description of the status, whose path is not below that of the API."""
+    result = {"application/json": {"schema": status}}
+    return {
+        "servers": [{"url": "/"}],
+        "get": {
+            "operationId": "status",
+            "summary": "The state of the server in a few numbers, read every 5 seconds at most.",
+            "description": "Needs a token without domains, unless `web.public_status` is true.",
+            "responses": {
+                "200": {"description": "The server works", "content": result},
+                "503": {
+                    "description": "The server has a problem, or its state cannot be read",
+                    "content": {**result, PROBLEM: {"schema": problem}},
+                },
+                "default": {"description": "An error", "content": {PROBLEM: {"schema": problem}}},
+            },
         },
     }
 

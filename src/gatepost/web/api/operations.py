@@ -199,8 +199,18 @@ OPERATIONS = (
         stream="records",
     ),
     _of_view("outcomes", "Accepted, refused and deferred messages by time.", outcomes.query),
-    _of_view("reasons", "Reasons of refusals, compared with the time before.", reasons.query),
-    _of_view("traps", "Traps that were hit, and the networks of the clients.", traps.query),
+    _of_view(
+        "reasons",
+        "Reasons of refusals, compared with the time before.",
+        reasons.query,
+        (*PERIOD, "reason", "plugin"),
+    ),
+    _of_view(
+        "traps",
+        "Traps that were hit, and the networks of the clients.",
+        traps.query,
+        (*PERIOD, "to"),
+    ),
     _of_view(
         "quarantine",
         "Held mail, with the reason and the plugin.",

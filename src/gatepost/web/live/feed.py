@@ -1,10 +1,12 @@
 """A poller that runs while it has viewers, once for all of them.
 
-Limits: one look every `interval` seconds, however many viewers there are. An error is logged once
-until a look succeeds again; viewers get nothing meanwhile.
+Limits: one look every `interval` seconds, however many viewers there are. A look that takes long is
+followed by a pause of the same time, so that requests for pages have their share. An error is
+logged once until a look succeeds again; viewers get nothing meanwhile.
 """
 
 import asyncio
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
@@ -90,13 +92,13 @@ class Feed(ABC, Generic[V]):
 
     async def _round(self) -> None:
         """Look, and wait for the next look."""
-        pause = self.interval
+        pause, start = self.interval, time.monotonic()
         try:
             pause = await self.look()
             self._is_failing = False
         except Exception as error:  # noqa: BLE001 - viewers wait for the next look
             self.report(error)
-        await asyncio.sleep(pause)
+        await asyncio.sleep(max(pause, time.monotonic() - start))
 
     def _stop(self) -> None:
         if self._poller is not None:

@@ -9,8 +9,9 @@ whose queue was full. It continues from its own position until it has reached th
 So every viewer gets each record once, whatever was restarted meanwhile.
 
 Limits: a look every INTERVAL seconds, ROUND records at a time. A viewer that is CATCH_UP records
-behind, or whose next records retention has removed, gets the event `gap`, and continues now. One
-viewer at a time reads by itself.
+behind, or whose next records retention has removed, gets the event `gap`, and continues now. So
+does a poller that is too slow for the records, and with it all viewers. One viewer at a time reads
+by itself.
 """
 
 import asyncio
@@ -120,12 +121,16 @@ class RecordsFeed(Feed[RecordsViewer]):
         start, follower = self._position, self._follower
         pieces, events = await self._run(partial(self._read, follower, self._groups()))
         self._position = follower.position
+        is_full = sum(len(one.records) for one in pieces) >= ROUND
+        if is_full and await self._run(partial(self._is_lost, follower)):
+            self.reset()
+            return _SOON
         for viewer in self.viewers:
             viewer.position = viewer.position or start
             if not viewer.is_new and viewer.position >= start:
                 viewer.receive(events)
             viewer.wake()
-        return _SOON if sum(len(one.records) for one in pieces) >= ROUND else self.interval
+        return _SOON if is_full else self.interval
 
     async def next(self, viewer: RecordsViewer) -> bytes:
         """Return the next event of a viewer; one that is behind reads by itself."""
@@ -164,6 +169,11 @@ class RecordsFeed(Feed[RecordsViewer]):
     def _now(self) -> Follower:
         return LedgerReader(self._folder).follow(Selection())
 
+    def _is_lost(self, follower: Follower) -> bool:
+        """Return whether too many records are left to read them all."""
+        missed = follower.missed()
+        return missed is None or missed > CATCH_UP
+
     def _read(
         self, follower: Follower, groups: Mapping[Hashable, RecordsViewer]
     ) -> tuple[Sequence[Piece], Events]:
@@ -180,11 +190,11 @@ class RecordsFeed(Feed[RecordsViewer]):
     def _read_for(self, viewer: RecordsViewer) -> tuple[Position, Events]:
         """Return the position from which a viewer reads, and the events after it."""
         follower = LedgerReader(self._folder).follow(Selection(), viewer.position)
-        start, missed = follower.position, follower.missed()
-        if missed is not None and missed <= CATCH_UP:
-            _, events = self._read(follower, {viewer.group: viewer})
-            return start, events
-        return start, [self._gap(viewer, missed)]
+        start = follower.position
+        if self._is_lost(follower):
+            return start, [self._gap(viewer, follower.missed())]
+        _, events = self._read(follower, {viewer.group: viewer})
+        return start, events
 
     def _gap(
         self, viewer: RecordsViewer, missed: int | None

@@ -106,7 +106,7 @@
     const section = parsed(html).querySelector("section");
     const body = shown().querySelector("tbody");
     if (!body) {
-      shown().querySelector("section").replaceWith(section);
+      shown().querySelector(".empty").replaceWith(section.querySelector(".scroll"));
       return;
     }
     const old = keyed(body.rows);

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 
 from gatepost.checks.health import ServerHealth
 from gatepost.ledger.store import LedgerError
-from gatepost.metrics.report import Report
+from gatepost.metrics.report import Report, WorkerReport
 from gatepost.web.filters import Filters
 from gatepost.web.source import Source
 from gatepost.web.table import Column, Row, Table
 from gatepost.web.views.view import Shown
 
+# A worker that has sent no status.
+_SILENT = WorkerReport(0, 0, 0.0, 0, 0.0)
 _NO_REPORT = "The ledger process has sent no report. It does so every few seconds."
 
 
@@ -68,18 +70,27 @@ def _workers(health: ServerHealth, report: Report) -> Table:
         Column("state", "State", "result"),
         Column("sessions", "Sessions", "count"),
         Column("started", "Started", "time"),
+        Column("configured", "Configuration of", "time"),
         Column("lag", "Delay of its loop", "seconds"),
+        Column("memory", "Memory", "octets"),
+        Column("files", "Open files", "count"),
     )
     reports = {one.pid: one for one in report.workers}
     rows = []
     for one in health.workers:
-        found = reports.get(one.pid)
-        started, lag = (found.started, found.lag) if found else (0.0, 0.0)
-        state = "ready" if one.ready else "not ready"
-        rows.append(Row((str(one.pid), state, one.sessions or 0, started, lag)))
-    return Table(
-        "workers", "Workers", columns, rows, "No worker runs. `gatepost serve` starts them."
-    )
+        found = reports.get(one.pid, _SILENT)
+        rows.append(
+            Row(
+                (
+                    *(str(one.pid), one.state, one.sessions or 0, found.started, one.configured),
+                    *(found.lag, found.memory, found.files),
+                )
+            )
+        )
+    empty = "No worker runs. `gatepost serve` starts them."
+    old = "A worker that retires has the configuration before the last reload."
+    note = old if any(one.retiring for one in health.workers) else ""
+    return Table("workers", "Workers", columns, rows, empty, note)
 
 
 def _plugins(report: Report) -> Table:
@@ -89,8 +100,18 @@ def _plugins(report: Report) -> Table:
         Column("calls", "Calls", "count"),
         Column("median", "Half of them below", "limit"),
         Column("slow", "99 % below", "limit"),
+        Column("timeouts", "Time-outs", "count"),
+        Column("failures", "Failures", "count"),
     )
-    rows = [Row((one.plugin, one.hook, one.calls, one.median, one.slow)) for one in report.hooks]
+    rows = [
+        Row(
+            (
+                *(one.plugin, one.hook, one.calls, one.median, one.slow),
+                *(one.timeouts, one.failures - one.timeouts),
+            )
+        )
+        for one in report.hooks
+    ]
     empty = "No plugin has been called since the start of the workers."
     return Table("plugins", "Time of plugins", columns, rows, empty)
 

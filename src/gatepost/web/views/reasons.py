@@ -42,8 +42,15 @@ def query(source: Source, filters: Filters) -> Shown:
         buckets.since - length, buckets.until, list(_TITLES)
     ):
         for key, count in counts.items():
-            hours[dimension][key].append((hour, count))
+            if _is_chosen(key, filters):
+                hours[dimension][key].append((hour, count))
     return Shown([_table(one, hours[one], buckets, filters) for one in _TITLES])
+
+
+def _is_chosen(key: str, filters: Filters) -> bool:
+    """Return whether a reason has the author and the word of the filters."""
+    by, _, reason = key.rpartition(" ")
+    return filters.plugin in ("", by) and filters.reason in ("", reason)
 
 
 def _table(

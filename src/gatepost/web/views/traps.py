@@ -47,6 +47,8 @@ def query(source: Source, filters: Filters) -> Shown:
     hours: Counter[int] = Counter()
     for hour, _, counts in source.ledger.cells(buckets.since, buckets.until, ["trap"]):
         for key, count in counts.items():
+            if not _is_chosen(key, filters):
+                continue
             traps[key] += round(count)
             hours[hour] += round(count)
     recent = _recent(source, filters)
@@ -80,11 +82,21 @@ def _recent(source: Source, filters: Filters) -> _Recent:
     for record in records:
         if not isinstance(record, Transaction) or not record.traps:
             continue
+        names = [one for one in map(name_of, record.traps) if _is_chosen(one, filters)]
+        if not names:
+            continue
         network = network_of(record.client.address) or record.client.address
-        networks[network] += len(record.traps)
-        for name in (network, *map(name_of, record.traps)):
+        networks[network] += len(names)
+        for name in (network, *names):
             last[name] = max(last.get(name, 0.0), record.time)
     return _Recent(networks, last, is_complete)
+
+
+def _is_chosen(key: str, filters: Filters) -> bool:
+    """Return whether a trap is the address of the filter, or in its domain."""
+    entry = key.rpartition(" ")[2].lower()
+    chosen = filters.to.lower()
+    return not chosen or chosen in (entry, entry.rpartition("@")[2])
 
 
 def _top(traps: Counter[str], recent: _Recent) -> Table:

@@ -25,8 +25,8 @@ class View(NamedTuple):
 
     `question` is what it answers. `query` runs in a thread. `fields` are the filters that it uses.
     A view that is not `is_scoped` is for users without a scope only, and one `for_admins` for those
-    of them with the role admin. With `refresh` seconds its
-    page is loaded again and again.
+    of them with the role admin. With `refresh` seconds its page is loaded again and again. One that
+    `is_summed` shows counts of each hour, which have fewer filters than messages.
     """
 
     name: str
@@ -38,3 +38,4 @@ class View(NamedTuple):
     is_scoped: bool = True
     refresh: int = 0
     for_admins: bool = False
+    is_summed: bool = False

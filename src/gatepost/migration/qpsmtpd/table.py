@@ -1,0 +1,75 @@
+"""The function for each plugin of qpsmtpd, by its name in the table of equivalents."""
+
+from collections.abc import Mapping
+
+from gatepost.migration.job import Handler
+from gatepost.migration.qpsmtpd import (
+    clients,
+    content,
+    delivery,
+    recipients,
+    senders,
+    settings,
+    tls,
+)
+
+PLUGINS: Mapping[str, Handler] = {
+    "earlytalker": clients.take_early_talker,
+    "dnsbl": clients.take_dnsbl,
+    "dns_whitelist_soft": clients.take_dnswl,
+    "fcrdns": clients.take_iprev,
+    "ident/p0f": clients.take_p0f,
+    "whitelist": clients.take_exempt,
+    "stunnel": clients.take_stunnel,
+    "helo": clients.take_helo,
+    "rhsbl": clients.take_rhsbl,
+    "relay": settings.take_relay,
+    "tls": tls.take_tls,
+    "auth/auth_flat_file": tls.take_flat_file,
+    "auth/auth_checkpassword": tls.take_auth,
+    "auth/auth_cvm_unix_local": tls.take_auth,
+    "auth/auth_imap": tls.take_auth,
+    "auth/auth_ldap_bind": tls.take_auth,
+    "auth/auth_vpopmail": tls.take_auth,
+    "auth/auth_vpopmail_sql": tls.take_auth,
+    "auth/auth_vpopmaild": tls.take_auth,
+    "badmailfrom": senders.take_bad_senders,
+    "resolvable_fromhost": senders.take_sender_domain,
+    "sender_permitted_from": senders.take_spf,
+    "greylisting": senders.take_greylisting,
+    "check_verybadrcptto": recipients.take_traps,
+    "badrcptto": recipients.take_refused,
+    "rcpt_ok": recipients.take_domains,
+    "rcpt_map": recipients.take_known,
+    "headers": content.take_headers,
+    "bogus_bounce": content.take_bounces,
+    "loop": content.take_loop,
+    "dkim": content.take_dkim,
+    "dmarc": content.take_dmarc,
+    "spamassassin": content.take_spamassassin,
+    "uribl": content.take_uribl,
+    "virus/clamdscan": content.take_clamav,
+    "queue/qmail-queue": delivery.take,
+    "queue/postfix-queue": delivery.take,
+    "queue/exim-bsmtp": delivery.take,
+    "queue/maildir": delivery.take,
+    "queue/smtp-forward": delivery.take,
+}
+# Plugins that need no configuration here, because the server does the same or has a default, with
+# a text in place of that of the table of equivalents.
+BUILT_IN: Mapping[str, str] = {
+    "connection_time": "",
+    "karma_tool": "",
+    "naughty": "each check refuses by itself, at RCPT or later",
+    "parse_addr_withhelo": "",
+    "dont_require_anglebrackets": "",
+    "count_unrecognized_commands": "limits.errors counts all errors, also unknown recipients",
+    "noop_counter": "",
+    "loadcheck": "",
+    "logging/warn": "",
+    "logging/file": "",
+    "logging/syslog": "",
+    "logging/adaptive": "",
+    "logging/connection_id": "",
+    "logging/transaction_id": "",
+}
