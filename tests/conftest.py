@@ -93,6 +93,7 @@ def no_plugin_is_slow():
     """Leave out the line about slow plugins, which on a busy machine would be in any log."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chain, "SLOW_IN_PLACE", math.inf)
+        patch.setattr(chain, "SLOW_SHARE", math.inf)
         yield
 
 
