@@ -382,9 +382,12 @@ def test_every_limit_is_in_the_table():
 OF_PROCESSES = re.compile(r'\bCode\(\s*"[\w.]+",\s*"([^"]+)",\s*"([^"]+)",\s*"([^"]+)"')
 OF_DASHBOARD = re.compile(r'\baudit\.record\("([^"]+)"|TrapState\.\w+: "(dashboard [^"]+)"')
 
+OF_ENTRIES = re.compile(r'"\w+": "(allow entry \w+)"')
+
 
 def _logged_in(text):
     yield from LOGGED.findall(text)
+    yield from OF_ENTRIES.findall(text)
     yield from ("".join(names) for names in OF_DASHBOARD.findall(text))
     for events in OF_PROCESSES.findall(text):
         yield from events

@@ -7,15 +7,12 @@ their names in the configuration do not matter.
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 
-from gatepost.cli.shared.ledger_files import open_ledger
-from gatepost.cli.shared.output import Failure, WrongUsage
 from gatepost.config.schema import Config
-from gatepost.ledger.records import Connection, Transaction
-from gatepost.ledger.selection import Key
+from gatepost.ledger.records import Connection, Record, Transaction
 from gatepost.model.address import domain_key
 from gatepost.plugin.clock import SystemClock
 from gatepost.plugin.services import namespace
@@ -24,7 +21,18 @@ from gatepost.store.errors import StoreError
 from gatepost.store.store import OpenedStore
 from gatepost.traps.memory import domain_key_of, network_keys
 
+# Returns the records of a reference.
+Find = Callable[[str], Iterable[Record]]
+
 _REFERENCE = re.compile(r"[0-9a-f]{8}-[0-9a-f]+(?:\.[0-9a-f]+)?")
+
+
+class SubjectError(ValueError):
+    """The text stands for nothing; the message has what was expected."""
+
+
+class ForgiveError(Exception):
+    """A failed change of the memory; the message has the reason."""
 
 
 class Subject(NamedTuple):
@@ -41,10 +49,13 @@ class Forgiven(NamedTuple):
     deleted: int
 
 
-def subjects_of(text: str, config: Config) -> list[Subject]:
-    """Return what a reference, an IP address, a network, a domain or an address stands for."""
+def subjects_of(text: str, find: Find) -> list[Subject]:
+    """Return what a reference, an IP address, a network, a domain or an address stands for.
+
+    Raises `SubjectError`, and `ForgiveError` for a reference without a record.
+    """
     if _REFERENCE.fullmatch(text):
-        return list(_of_reference(text, config))
+        return list(_of_reference(text, find))
     try:
         return [_of_client(text)]
     except ValueError:
@@ -65,19 +76,18 @@ def _trap_keys(*keys: str) -> dict[str, tuple[str, ...]]:
 def _of_domain(text: str) -> Subject:
     domain = domain_key(text)
     if "." not in domain:
-        raise WrongUsage(
+        raise SubjectError(
             f"expected a reference, an IP address, a network or a domain, found {text!r}"
         )
     return Subject(domain, _trap_keys(domain_key_of(domain)) | {"standing": (f"bad {domain}",)})
 
 
-def _of_reference(text: str, config: Config) -> Iterator[Subject]:
-    with open_ledger(config) as reader:
-        records = reader.find(Key("ref", text))
+def _of_reference(text: str, find: Find) -> Iterator[Subject]:
+    records = list(find(text))
     clients = {one.client.address for one in records if isinstance(one, Connection | Transaction)}
     senders = {one.sender for one in records if isinstance(one, Transaction) and "@" in one.sender}
     if not clients:
-        raise Failure(f"no record of {text}")
+        raise ForgiveError(f"no record of {text}")
     for client in sorted(clients):
         try:
             yield _of_client(client)
@@ -87,17 +97,17 @@ def _of_reference(text: str, config: Config) -> Iterator[Subject]:
         yield _of_domain(domain)
 
 
-def forgive(subjects: list[Subject], config: Config) -> list[Forgiven]:
-    """Delete the keys of subjects; return how many each had. Raises `Failure`."""
+def forgive(subjects: Sequence[Subject], config: Config) -> list[Forgiven]:
+    """Delete the keys of subjects; return how many each had. Raises `ForgiveError`."""
     if config.store.url == "memory":
-        raise Failure("store.url is memory: the server's workers lose everything at a restart")
+        raise ForgiveError("store.url is memory: the server's workers lose everything at a restart")
     try:
         return asyncio.run(_forgive(subjects, config))
     except StoreError as error:
-        raise Failure(f"store: {error}") from error
+        raise ForgiveError(f"store: {error}") from error
 
 
-async def _forgive(subjects: list[Subject], config: Config) -> list[Forgiven]:
+async def _forgive(subjects: Sequence[Subject], config: Config) -> list[Forgiven]:
     store = make_store(config, SystemClock())
     try:
         return [Forgiven(one.name, await _delete(store, one, config)) for one in subjects]
