@@ -7,7 +7,7 @@ their names in the configuration do not matter.
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 
@@ -18,11 +18,13 @@ from gatepost.plugin.clock import SystemClock
 from gatepost.plugin.services import namespace
 from gatepost.session.assemble import make_store
 from gatepost.store.errors import StoreError
-from gatepost.store.store import OpenedStore
+from gatepost.store.store import Store
 from gatepost.traps.memory import domain_key_of, network_keys
 
 # Returns the records of a reference.
 Find = Callable[[str], Iterable[Record]]
+# Asks the store about a key of a plugin, or deletes it; returns whether it was on record.
+Ask = Callable[[Store, str], Awaitable[bool]]
 
 _REFERENCE = re.compile(r"[0-9a-f]{8}-[0-9a-f]+(?:\.[0-9a-f]+)?")
 
@@ -47,6 +49,14 @@ class Forgiven(NamedTuple):
 
     name: str
     deleted: int
+
+
+class Remembered(NamedTuple):
+    """A subject, the name of a plugin, and the number of keys that it has on record."""
+
+    name: str
+    plugin: str
+    found: int
 
 
 def subjects_of(text: str, find: Find) -> list[Subject]:
@@ -99,29 +109,50 @@ def _of_reference(text: str, find: Find) -> Iterator[Subject]:
 
 def forgive(subjects: Sequence[Subject], config: Config) -> list[Forgiven]:
     """Delete the keys of subjects; return how many each had. Raises `ForgiveError`."""
+    found = _of_each(subjects, config, _delete)
+    return [
+        Forgiven(one.name, sum(each.found for each in found if each.name == one.name))
+        for one in subjects
+    ]
+
+
+def remembered(subjects: Sequence[Subject], config: Config) -> list[Remembered]:
+    """Return what each plugin has on record of subjects. Raises `ForgiveError`."""
+    return _of_each(subjects, config, _has)
+
+
+def _of_each(subjects: Sequence[Subject], config: Config, ask: Ask) -> list[Remembered]:
     if config.store.url == "memory":
         raise ForgiveError("store.url is memory: the server's workers lose everything at a restart")
     try:
-        return asyncio.run(_forgive(subjects, config))
+        return asyncio.run(_asked(subjects, config, ask))
     except StoreError as error:
         raise ForgiveError(f"store: {error}") from error
 
 
-async def _forgive(subjects: Sequence[Subject], config: Config) -> list[Forgiven]:
+async def _asked(subjects: Sequence[Subject], config: Config, ask: Ask) -> list[Remembered]:
     store = make_store(config, SystemClock())
     try:
-        return [Forgiven(one.name, await _delete(store, one, config)) for one in subjects]
+        return [
+            Remembered(one.name, name, await _count(store.scope(namespace(name)), keys, ask))
+            for one in subjects
+            for plugin, keys in one.keys.items()
+            for name in _names(plugin, config)
+        ]
     finally:
         await store.close()
 
 
-async def _delete(store: OpenedStore, subject: Subject, config: Config) -> int:
-    count = 0
-    for plugin, keys in subject.keys.items():
-        for name in _names(plugin, config):
-            scope = store.scope(namespace(name))
-            count += sum([await scope.delete(key) for key in keys])
-    return count
+async def _count(scope: Store, keys: Iterable[str], ask: Ask) -> int:
+    return sum([await ask(scope, key) for key in keys])
+
+
+async def _delete(scope: Store, key: str) -> bool:
+    return await scope.delete(key)
+
+
+async def _has(scope: Store, key: str) -> bool:
+    return await scope.get(key) is not None
 
 
 def _names(plugin: str, config: Config) -> list[str]:

@@ -94,6 +94,10 @@ class Lists(msgspec.Struct, eq=False):
         allowed = [self.allowed] if isinstance(self.allowed, AllowFile) else []
         return [*self.files, *self.registry.files, *allowed]
 
+    def lifting(self, clock: Clock) -> Lifting:
+        """Return what is allowed, for plugins and traps."""
+        return Lifting(self.allowed, clock)
+
 
 def find_lists(config: Config) -> Lists:
     """Return the configuration's lists; their files are not read yet."""
@@ -279,14 +283,14 @@ def make_setup(
         *(lists.registry, tuple(lists.known), *_open_tables(config, clock, tables)),
     )
     installed = _install_all(config, plugins, services)
-    host, router = _host_and_router(config, lists, clock, installed, targets, resolver)
+    host, router = _host_and_router(config, installed, targets, resolver, lists.lifting(clock))
     setup = Setup(
         hostname=config.server.hostname,
         limits=config.limits,
         domains=tuple(lists.domains),
         known=services.known,
         subaddress=config.recipients.subaddress,
-        traps=_trap_rule(config, lists, clock),
+        traps=_trap_rule(config, lists, lists.lifting(clock)),
         plugins=host,
         router=router,
         calls_ahead=uses_call_ahead(router),
@@ -316,15 +320,13 @@ def _greetings(config: Config) -> dict[str, Reply]:
 
 def _host_and_router(
     config: Config,
-    lists: Lists,
-    clock: Clock,
     installed: Sequence[Installed],
     targets: Mapping[str, type[Target]] | None,
     resolver: Resolver,
+    lifting: Lifting,
 ) -> tuple[PluginHost, Router]:
     """Return the plugins' host and the routes; raises `SetupError`."""
     base, hostname = config.base, config.server.hostname
-    lifting = Lifting(lists.allowed, clock)
     try:
         host = PluginHost(installed, config.limits.hook_timeout, lifting)
         router = make_router(
@@ -382,7 +384,7 @@ def _facts(config: Config, lists: Lists, worker: int) -> ServerFacts:
     )
 
 
-def _trap_rule(config: Config, lists: Lists, clock: Clock) -> TrapRule:
+def _trap_rule(config: Config, lists: Lists, lifting: Lifting) -> TrapRule:
     traps, many = config.traps, config.traps.many_unknown
     return TrapRule(
         TrapTable(lists.traps, lists.known, lists.registry),
@@ -397,7 +399,7 @@ def _trap_rule(config: Config, lists: Lists, clock: Clock) -> TrapRule:
         traps.mark_score,
         _table_changes(config),
         tuple(lists.trusted),
-        Lifting(lists.allowed, clock),
+        lifting,
     )
 
 

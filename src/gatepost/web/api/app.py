@@ -24,10 +24,9 @@ from gatepost.web.access.client import client_of
 from gatepost.web.access.entries import EntriesError
 from gatepost.web.api.openapi import PROBLEM, ProblemDetails, document
 from gatepost.web.api.operations import OPERATIONS, Call, Operation
-from gatepost.web.api.parameters import QueueRequest, checked
-from gatepost.web.api.results import ChangedData
+from gatepost.web.api.parameters import checked
 from gatepost.web.asking import Problem, ask
-from gatepost.web.changes import ACTIONS, ChangeError, changed_text
+from gatepost.web.changes import ChangeError
 from gatepost.web.filters import FilterError, parse_filters
 from gatepost.web.site import Site
 from gatepost.web.source import Source
@@ -97,14 +96,14 @@ async def _answer(site: Site, operation: Operation, token: ApiToken, request: Re
     found: Any | Problem = await ask(site, partial(operation.run, call))
     if isinstance(found, Problem):
         return problem(found.status, found.text)
-    if isinstance(found, ChangedData):
+    if operation.audited is not None:
+        event, detail = operation.audited(call, found)
         client = client_of(request, site.config.web).address
-        what = changed_text(ACTIONS[operation.name], found.recipients, call.body.messages)
-        site.audit.record("mail changed", call.author, client, what)
+        site.audit.record(event, call.author, client, detail)
     return Response(msgspec.json.encode(found), media_type=JSON)
 
 
-async def _body(operation: Operation, request: Request) -> QueueRequest | None:
+async def _body(operation: Operation, request: Request) -> msgspec.Struct | None:
     """Return the body of a request; raises HTTPException and `msgspec.MsgspecError`."""
     if operation.body is None:
         return None

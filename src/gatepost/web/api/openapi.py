@@ -12,7 +12,7 @@ VERSION = "1"
 BASE = f"/api/v{VERSION}"
 PROBLEM = "application/problem+json"
 _ABOUT = (
-    "What the dashboard of Gatepost shows, and its actions on the queue. A token of `gatepost web"
+    "What the dashboard of Gatepost shows, and its actions. A token of `gatepost web"
     " tokens add` is needed. Its role and its domains limit what it sees and changes."
 )
 
