@@ -66,8 +66,8 @@ async def _learn_all(
     config: Config, messages: Iterable[StoredMessage], kind: Lesson, seconds: float
 ) -> list[Learned]:
     clock = asyncio.get_running_loop().time
-    end = clock() + seconds
     async with _learners(config) as (learners, timeout):
+        end = clock() + seconds
         return [
             Learned(
                 one.name,
