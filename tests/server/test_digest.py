@@ -1,6 +1,7 @@
 """The daily list of new messages in quarantine."""
 
 import asyncio
+import fcntl
 from datetime import datetime
 from email.message import EmailMessage
 
@@ -15,8 +16,6 @@ from gatepost.delivery.target import DeliveryError
 from gatepost.plugin.virtual_clock import VirtualClock
 from gatepost.server import digest
 from gatepost.server.digest import DAY, Digest, next_moment
-from gatepost.store.memory import MemoryBackend
-from gatepost.store.store import Store
 
 BEGIN = "2024-01-01T00:00:00"
 CONFIG = QuarantineConfig(digest="admin@example.com")
@@ -40,21 +39,20 @@ class Outbox:
 
 
 class Bench:
-    """Workers that share a store and a folder of spool files."""
+    """Workers with the same data folder."""
 
-    def __init__(self, folder, outbox=None):
+    def __init__(self, data_dir, outbox=None):
         self.clock, self.outbox = VirtualClock(BEGIN), outbox or Outbox()
-        self.store = Store(MemoryBackend(clock=self.clock.time), "quarantine")
-        self.folder = folder
+        self.data_dir, self.folder = data_dir, data_dir / "spool"
+        self.folder.mkdir()
 
     def digest(self):
         return Digest(
             CONFIG,
-            self.folder,
+            self.data_dir,
             "mx.example.com",
             clock=self.clock,
             outbox=self.outbox,
-            store=self.store,
         )
 
     def hold(self, *addresses, subject="Hello", reason="virus", at=None, **more):
@@ -68,7 +66,7 @@ class Bench:
     def send(self, after=0.0):
         async def main():
             await self.clock.sleep(after)
-            await self.digest().send()
+            await self.digest().send(self.clock.time())
 
         asyncio.run(main())
 
@@ -194,6 +192,28 @@ def test_one_worker_sends_the_list_each_day(bench):
 
     asyncio.run(main())
     assert len(bench.outbox.mails) == 3
+
+
+@pytest.mark.parametrize("text", ["", "x", "99999999999", "0000000000000000000000000000"])
+def test_without_the_time_of_a_list_the_last_day_counts(bench, text):
+    (bench.data_dir / digest.FILE).write_text(text)
+    bench.hold("old@one.example", at=bench.clock.time() - 2 * DAY)
+    bench.hold("new@one.example")
+    bench.send(1)
+    [message] = bench.outbox.texts
+    assert "new@" in message
+    assert "old@" not in message
+
+
+def test_a_list_that_another_worker_sends_is_not_sent_twice(bench):
+    bench.hold("a@one.example")
+    path = bench.data_dir / digest.FILE
+    with path.open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        bench.send()
+    assert bench.outbox.mails == []
+    bench.send()
+    assert len(bench.outbox.mails) == 1
 
 
 @pytest.mark.parametrize("error", [ValueError("no route"), ZeroDivisionError("odd")])

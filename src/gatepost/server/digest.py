@@ -1,9 +1,10 @@
 """The daily list of new messages in quarantine, for the administrator.
 
-Theory of operation: at `quarantine.digest_at` the workers agree in the store on the one that sends
-it. It reads the spool files of all workers, and puts a message into the queue, if anything was held
-since the last list. The time of that is in the store too. If the list cannot be sent, the next one
-has the same messages.
+Theory of operation: at `quarantine.digest_at` the first worker that locks the file `digest` of the
+data folder sends the list. It reads the spool files of all workers, and puts a message into the
+queue, if anything was held since the last list. The time of that is in the file. If the list cannot
+be sent, another worker tries, or the next one has the same messages. A store would be wrong: one
+that machines share would have one list for all of them, but each has a quarantine of its own.
 
 Security: subjects, addresses and reasons come from senders. Each is one printable line, cut to
 LONGEST characters.
@@ -12,10 +13,13 @@ Limits: the NEWEST messages are listed; all are counted.
 """
 
 import asyncio
+import fcntl
 import heapq
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
@@ -33,8 +37,6 @@ from gatepost.plugin.outbox import Outbox
 from gatepost.queue.spool import admin
 from gatepost.queue.spool.admin import QueueEntry, Selection
 from gatepost.queue.spool.sql.schema import VersionError
-from gatepost.store.errors import StoreError
-from gatepost.store.store import Store
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -45,10 +47,10 @@ NAMED = 3
 DAY = 86400.0
 # Seconds over which the workers spread.
 SPREAD = 30.0
-_LAST = "digest"
+FILE = "digest"
 _NO_LIMIT = 1 << 62
 _HEADER_LIMIT = 64 * 1024
-_EXPECTED = (DeliveryError, OSError, RuntimeError, StoreError, ValueError, VersionError)
+_EXPECTED = (DeliveryError, OSError, RuntimeError, ValueError, VersionError)
 
 _log = get_logger("gatepost.queue")
 
@@ -75,24 +77,23 @@ class NewMessages(NamedTuple):
 
 
 class Digest:
-    """Sends the list by `outbox`. `folder` has the spool files, `store` what workers share."""
+    """Sends the list by `outbox`. `data_dir` has the spool and the file of the last list."""
 
     def __init__(
         self,
         config: QuarantineConfig,
-        folder: Path,
+        data_dir: Path,
         hostname: str,
         *,
         clock: Clock,
         outbox: Outbox,
-        store: Store,
     ) -> None:
         self._config = config
-        self._folder = folder
+        self._spool = data_dir / "spool"
+        self._file = data_dir / FILE
         self._hostname = hostname
         self._clock = clock
         self._outbox = outbox
-        self._store = store
 
     async def run(self) -> None:
         """Send a list each day, until it is cancelled."""
@@ -100,23 +101,56 @@ class Digest:
             moment = next_moment(self._config.digest_at, self._clock.time())
             await self._clock.wait_until(moment, spread=SPREAD)
             try:
-                if await self._store.add(f"{_LAST} {moment:.0f}", ttl=2 * DAY):
-                    await self.send()
+                await self.send(moment)
             except (*_EXPECTED, sqlite3.Error) as error:
                 _log.error("digest not sent", error=str(error))
             except Exception as error:  # noqa: BLE001 - the next one may be possible
                 _log.error("digest not sent", exception=format_traceback(error))
 
-    async def send(self) -> None:
-        """Send a list of what is new, if anything is."""
-        now = self._clock.time()
-        last = await self._store.get(_LAST)
-        since = last if isinstance(last, int) else now - DAY
-        found = await asyncio.to_thread(new_messages, self._folder, since)
+    async def send(self, moment: float) -> None:
+        """Send a list of what is new, if anything is, unless a worker has or does since `moment`.
+
+        Raises OSError, and as `new_messages` and `Outbox.submit`.
+        """
+        with _opened(self._file) as file:
+            if not _lock(file):
+                return
+            now = self._clock.time()
+            last = _time_in(file, now)
+            if last < moment:
+                await self._submit(last or now - DAY)
+                os.pwrite(file, b"%010d\n" % int(now), 0)
+
+    async def _submit(self, since: float) -> None:
+        found = await asyncio.to_thread(new_messages, self._spool, since)
         if found.counts:
             message = compose(found, self._config.digest, self._hostname, since)
             await self._outbox.submit("gatepost", "", [self._config.digest], message)
-        await self._store.set(_LAST, int(now), ttl=400 * DAY)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        yield file
+    finally:
+        os.close(file)
+
+
+def _lock(file: int) -> bool:
+    """Lock a file until it is closed; return whether no other worker has the lock."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _time_in(file: int, now: float) -> int:
+    """Return the time in a file, 0 without one that can be: the file is new or damaged."""
+    text = os.pread(file, 20, 0).strip()
+    seconds = int(text) if text.isdigit() else 0
+    return seconds if seconds <= now else 0
 
 
 def next_moment(time_of_day: str, now: float) -> float:

@@ -227,7 +227,7 @@ class Server:
             stack.push_async_callback(watcher.stop)
             await self._run_queue(setup, stack)
             if self._config.quarantine.digest:
-                self._run_digest(setup, store, stack)
+                self._run_digest(setup, stack)
             pairs = await self._certificates(stack)
             tls = {kind: ListenerTls(kind, pairs) for kind in kinds_of(self._config) if pairs}
             connections = await self._make_connections(setup, worker, stack)
@@ -309,17 +309,16 @@ class Server:
             except (OSError, sqlite3.Error, VersionError) as error:
                 raise SetupError([f"{folder}: the spool cannot be used: {error}"]) from error
 
-    def _run_digest(self, setup: Setup, store: OpenedStore, stack: AsyncExitStack) -> None:
+    def _run_digest(self, setup: Setup, stack: AsyncExitStack) -> None:
         """Send the list of messages in quarantine once a day."""
         from gatepost.server.digest import Digest  # noqa: PLC0415 - most servers do not use it
 
         digest = Digest(
             self._config.quarantine,
-            self._config.data_dir / "spool",
+            self._config.data_dir,
             setup.hostname,
             clock=setup.clock,
             outbox=Submission(setup),
-            store=store.scope("quarantine"),
         )
         task = asyncio.create_task(digest.run(), name="digest of the quarantine")
         stack.push_async_callback(asyncio.wait, [task])
