@@ -2,6 +2,7 @@
 //
 //   node browser.js MODULES CHROMIUM '{"base": URL, "cookie": {…}, …}'
 //
+// With `act`, a list of steps, it uses the keyboard only, and reports what each `read` finds.
 // With `paths`, `sizes` and `themes` it loads each page; `folder` is where it stores pictures. With
 // `steps`, which has a name and a password, it uses the keyboard. With `review` it arms a trap by
 // keys. With `scripts` of false it loads pages without scripts. With `axe` it reports what breaks
@@ -142,6 +143,45 @@ const reviewTraps = async (browser) => {
   return found;
 };
 
+// Steps by the keyboard alone: Tab goes to what has the name, `keys` are pressed there.
+const actByKeyboard = async (browser) => {
+  const context = await open(browser, { viewport: { width: 1440, height: 900 } });
+  const page = await context.newPage();
+  const found = [];
+  const named = (name) => page.evaluate((text) => {
+    const one = document.activeElement;
+    const label = one.getAttribute("aria-label") || one.labels?.[0]?.textContent || one.textContent;
+    return label.trim().startsWith(text);
+  }, name);
+  for (const step of given.act) {
+    if (step.open) {
+      await page.goto(given.base + step.open);
+    }
+    if (step.to) {
+      for (let presses = 0; !(await named(step.to)); presses += 1) {
+        if (presses > 200) {
+          throw new Error(`no focus on ${step.to} at ${page.url()}`);
+        }
+        await page.keyboard.press("Tab");
+      }
+    }
+    if (step.text) {
+      await page.keyboard.type(step.text);
+    }
+    for (const key of step.keys || []) {
+      await page.keyboard.press(key);
+    }
+    if (step.wait) {
+      await page.locator(step.wait).first().waitFor();
+    }
+    if (step.read) {
+      found.push((await page.locator(step.read).first().innerText()).trim());
+    }
+  }
+  await context.close();
+  return found;
+};
+
 const withoutScripts = async (browser) => {
   const context = await open(browser, { javaScriptEnabled: false });
   const page = await context.newPage();
@@ -156,7 +196,7 @@ const withoutScripts = async (browser) => {
 const run = async () => {
   const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
   const others = given.scripts === false ? withoutScripts : visitAll;
-  const act = given.steps ? useKeyboard : given.review ? reviewTraps : others;
+  const act = given.act ? actByKeyboard : given.steps ? useKeyboard : given.review ? reviewTraps : others;
   console.log(JSON.stringify(await act(browser)));
   await browser.close();
 };

@@ -5,6 +5,7 @@ import json
 import re
 import time
 import urllib.parse
+from ipaddress import ip_address
 
 import pytest
 from tests.web.made import accepted, refused
@@ -17,11 +18,12 @@ from gatepost.ledger.records import Answer, PluginResult
 from gatepost.ledger.records import Client as Peer
 from gatepost.plugin.clock import SystemClock
 from gatepost.session.assemble import make_store
+from gatepost.traps.memory import network_keys
 
 SPF = PluginResult("spf", "pass", facts={"domain": "client.example"})
 DKIM = PluginResult("dkim", "pass", facts={"domain": "signer.example"})
 PEER = Peer("192.0.2.7", 5, helo="mail.client.example")
-PROVEN = refused(1, client=PEER, ref="p-1.1", results=[SPF, DKIM])
+PROVEN = refused(1, client=PEER, ref="5f2c81d0-1.1", results=[SPF, DKIM])
 FORGED = refused(2, client=PEER, ref="f-1.1")
 MEMORY = {"plugin": [{"use": "spf"}, {"use": "trap_memory"}, {"use": "standing"}]}
 
@@ -77,9 +79,9 @@ def allow(browser, what, **fields):
 
 
 def test_the_page_of_a_message_offers_what_is_proven(browser):
-    page = browser.get("/message/p-1.1")
-    assert 'href="/allow?ref=p-1.1"' in page.text
-    assert choices(browser.get("/allow?ref=p-1.1")) == [
+    page = browser.get("/message/5f2c81d0-1.1")
+    assert 'href="/allow?ref=5f2c81d0-1.1"' in page.text
+    assert choices(browser.get("/allow?ref=5f2c81d0-1.1")) == [
         "192.0.2.7/32",
         "192.0.2.0/24",
         "client.example",
@@ -224,7 +226,7 @@ def test_the_view_lists_entries_and_one_is_ended(running, browser):
 def test_a_damaged_file_is_an_error_on_every_page(running, browser):
     (running.folder / "allowed").write_text("damaged\n")
     form = {"token": browser.get("/find").token, "what": "192.0.2.1", "until": "7d", "note": "x"}
-    answers = [browser.get("/allowed"), browser.get("/allow?ref=p-1.1")]
+    answers = [browser.get("/allowed"), browser.get("/allow?ref=5f2c81d0-1.1")]
     for answer in [*answers, browser.post("/allow", form), browser.post("/allowed/end", form)]:
         assert answer.status == 503
         assert "allowed:1: expected an entry" in answer.text
@@ -261,10 +263,11 @@ def test_what_is_on_record_is_forgiven_once_it_is_confirmed(running, browser):
     assert "client.example: nothing was on record." in browser.post("/forgive", form).text
 
 
-def test_a_message_stands_for_its_client_and_its_domain(browser):
-    assert 'href="/forgive?what=p-1.1"' in browser.get("/message/p-1.1").text
-    page = browser.get("/forgive?what=client.example").text
-    assert "client.example" in page
+def test_a_message_stands_for_its_client_and_its_domain(running, browser):
+    assert 'href="/forgive?what=5f2c81d0-1.1"' in browser.get("/message/5f2c81d0-1.1").text
+    remember(running, *network_keys(ip_address("192.0.2.7")))
+    page = browser.get("/forgive?what=5f2c81d0-1.1").text
+    assert "Forgive 192.0.2.7 and client.example?" in page
 
 
 # Who may
@@ -279,7 +282,7 @@ FORMS = [("/allow", "192.0.2.1"), ("/allowed/end", "192.0.2.1"), ("/forgive", "1
 def test_others_see_no_buttons_and_change_nothing(running, user):
     add(running)
     other = running.logged_in("other", **user)
-    for path in ("/message/p-1.1", "/dossier?q=client.example", "/wrong", "/allowed"):
+    for path in ("/message/5f2c81d0-1.1", "/dossier?q=client.example", "/wrong", "/allowed"):
         page = other.get(path).text
         assert not re.search(r'href="/(allow\?|forgive|allowed/end)', page)
     for path, what in FORMS:
