@@ -298,6 +298,10 @@ def test_look_ups_are_steps(run, folder, to, answer, reply):
     plugin(folder, LOOKUP)
     steps = trial(run, "--to", to)[1]["steps"]
     lookup, rcpt = steps[4:6]
+    [opinion] = lookup.pop("opinions")
+    assert opinion["seconds"] >= 0
+    given = "" if answer == "no opinion" else answer
+    assert (opinion["plugin"], opinion["opinion"]) == ("mine", given)
     assert lookup == {
         "hook": "lookup",
         "about": to,
@@ -393,8 +397,31 @@ def test_a_refused_connection_ends_the_trial(run, folder):
     assert [step["hook"] for step in found["steps"]] == ["connect"]
 
 
+def test_the_name_of_the_client_is_that_of_xclient(run, folder):
+    plugin(
+        folder,
+        ["def on_mail(self, tx, sender):", "    return deny(tx.session.xclient['NAME'])"],
+    )
+    last = trial(run, *TO_ALICE, "--name", "mx.example")[1]["steps"][-1]
+    assert last["reply"].startswith("550 5.7.1 mx.example [")
+
+
+def test_all_wrong_options_are_named(run, folder):
+    result = run("try", "--ip", "x", "--helo", "", "--to", "bob@example.com")
+    assert result.stderr.splitlines() == [
+        "gatepost: --ip: expected an IP address, found 'x'",
+        "gatepost: --helo: expected a name such as client.example, found ''",
+    ]
+
+
 WRONG = [
     (("--ip", "300.1.1.1"), "--ip: expected an IP address, found '300.1.1.1'"),
+    (("--ip", "fe80::1%a"), "--ip: expected an IP address, found 'fe80::1%a'"),
+    (("--name", "a b"), "--name: expected a name such as client.example, found 'a b'"),
+    (
+        ("--auth", "a\nb"),
+        r"--auth: expected at most 1000 printable characters, found 'a\nb'",
+    ),
     (("--helo", "a\r\nb"), r"--helo: expected a name such as client.example, found 'a\r\nb'"),
     (("--from", "a@b@c"), "--from: expected local-part@domain, found 'a@b@c'"),
     (("--to", "a>\r\nb"), r"--to: expected local-part@domain, found 'a>\r\nb'"),

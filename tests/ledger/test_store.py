@@ -116,6 +116,33 @@ def test_a_follower_at_the_beginning_gets_everything_in_bounded_calls(
     assert max(map(len, calls)) <= 4
 
 
+def test_another_follower_continues_after_each_piece(make, write, folder):
+    writer = make(segment=10)
+    for number in range(25):
+        write(writer, transaction(number))
+    pieces = LedgerReader(folder).follow(Selection(), Position(0, 0)).pieces(1000)
+    everything = [record for piece in pieces for record in piece.records]
+    assert len(pieces) == len(everything) == 25
+    for number, piece in enumerate(pieces, start=1):
+        resumed = LedgerReader(folder).follow(Selection(), piece.position)
+        assert resumed.missed() == 25 - number
+        assert resumed() == everything[number:]
+        assert resumed.missed() == 0
+
+
+def test_a_follower_reports_that_records_were_removed(make, write, folder, clock):
+    writer = make(segment=10)
+    write(writer, transaction(1))
+    news = LedgerReader(folder).follow(Selection())
+    assert news.missed() == 0
+    write(writer, *(transaction(number) for number in range(2, 25)))
+    assert news.missed() == 23
+    clock.now += DAY + 1
+    writer.maintain()
+    write(writer, transaction(25))
+    assert news.missed() is None
+
+
 def test_a_position_of_another_ledger_is_now(make, write, folder):
     writer = make()
     write(writer, transaction(1))

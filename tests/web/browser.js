@@ -5,7 +5,8 @@
 // With `act`, a list of steps, it uses the keyboard only, and reports what each `read` finds.
 // With `paths`, `sizes` and `themes` it loads each page; `folder` is where it stores pictures. With
 // `steps`, which has a name and a password, it uses the keyboard. With `review` it arms a trap by
-// keys. With `scripts` of false it loads pages without scripts. With `axe` it reports what breaks
+// keys. With `live` it uses the live updates of Now or Find. With `scripts` of false it loads pages
+// without scripts. With `axe` it reports what breaks
 // rules for accessibility.
 "use strict";
 const { readFileSync } = require("fs");
@@ -193,10 +194,97 @@ const withoutScripts = async (browser) => {
   return found;
 };
 
+const stateOf = (page, text) =>
+  page.waitForFunction((expected) => document.querySelector(".state").textContent === expected, text);
+
+// Marks the first row, focuses its link, selects a text in it, and waits until the page changes.
+const watchNow = async (browser) => {
+  const context = await open(browser, { viewport: { width: 500, height: 300 } });
+  const page = await context.newPage();
+  const found = {};
+  await page.goto(`${given.base}/now`);
+  await stateOf(page, "Live");
+  const first = await page.evaluate(() => {
+    const row = document.querySelector("tbody tr");
+    row.mark = true;
+    row.querySelector(".actions a").focus();
+    getSelection().selectAllChildren(row.querySelector(".c-client"));
+    scrollTo(0, 200);
+    return { age: row.querySelector(".c-age").textContent, scroll: scrollY };
+  });
+  await page.waitForFunction(
+    (age) => document.querySelector("tbody .c-age").textContent !== age,
+    first.age,
+  );
+  Object.assign(
+    found,
+    await page.evaluate(
+      (scroll) => ({
+        kept: document.querySelector("tbody tr").mark === true,
+        focus: document.activeElement.textContent,
+        selected: getSelection().toString().trim(),
+        scrolled: scrollY === scroll && scroll > 0,
+      }),
+      first.scroll,
+    ),
+  );
+  await page.waitForFunction(() => document.querySelector("svg.trend polyline"));
+  found.serious = await seriousOf(page);
+  await page.getByRole("button", { name: "Pause" }).focus();
+  await page.keyboard.press("Enter");
+  await stateOf(page, "Paused");
+  await page.route("**/live/sessions*", (route) => route.abort());
+  await page.getByRole("button", { name: "Resume" }).click();
+  await stateOf(page, "Reconnecting");
+  await page.unroute("**/live/sessions*");
+  await stateOf(page, "Live");
+  found.announced = await page.locator(".live [role=status]").textContent();
+  return found;
+};
+
+// Follows new rows, while the test writes some again and again.
+const follow = async (browser) => {
+  const context = await open(browser, { reducedMotion: "reduce" });
+  const page = await context.newPage();
+  const found = {};
+  await page.goto(`${given.base}/find?${given.live}`);
+  found.before = await page.locator(ROWS).count();
+  await page.getByRole("button", { name: "Follow" }).click();
+  await stateOf(page, "Live");
+  found.place = placeOf(page);
+  await page.waitForFunction((count) => document.querySelectorAll("tbody tr").length > count, found.before);
+  await page.locator(`${ROWS} a`).first().focus();
+  const focused = await page.evaluate(() => document.activeElement.href);
+  await page.waitForFunction(
+    (href) => document.querySelector("tbody a").href !== href && document.querySelectorAll("tbody tr").length === 200,
+    focused,
+  );
+  const rows = await page.evaluate(() =>
+    [...document.querySelectorAll("tbody .c-ref")].map((cell) => cell.textContent),
+  );
+  found.repeated = rows.length - new Set(rows).size;
+  found.animation = await page.evaluate(() => getComputedStyle(document.querySelector("tr.new")).animationName);
+  found.serious = await seriousOf(page);
+  await page.getByRole("button", { name: "Pause" }).click();
+  await stateOf(page, "Paused");
+  found.paused = await page.getByRole("button", { name: "Follow" }).count();
+  const body = 'event: gap\ndata: {"missing":1200}\n\n';
+  const stream = { contentType: "text/event-stream" };
+  await page.route("**/live/events*", (route) => route.fulfill({ ...stream, body }));
+  await page.getByRole("button", { name: "Follow" }).click();
+  found.missing = await page.locator("a.missing:visible").textContent();
+  const end = "event: end\ndata: \n\n";
+  await page.unroute("**/live/events*");
+  await page.route("**/live/events*", (route) => route.fulfill({ ...stream, body: end }));
+  await stateOf(page, "Ended");
+  return found;
+};
+
 const run = async () => {
   const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
   const others = given.scripts === false ? withoutScripts : visitAll;
-  const act = given.act ? actByKeyboard : given.steps ? useKeyboard : given.review ? reviewTraps : others;
+  const live = given.live === "now" ? watchNow : given.live && follow;
+  const act = live || (given.act ? actByKeyboard : given.steps ? useKeyboard : given.review ? reviewTraps : others);
   console.log(JSON.stringify(await act(browser)));
   await browser.close();
 };

@@ -30,6 +30,7 @@ MOST = 160_000
 DAYS, PER_HOUR = 15, 30
 # The pages by the name of the picture; REF is a message with a trap.
 REF = "trap-1.1"
+TRIED = "ip=203.0.113.9&helo=mail.partner.example&sender=anna@partner.example&to=alice@example.com"
 LOADED = {
     "find": "/find",
     "message": f"/message/{REF}",
@@ -37,6 +38,7 @@ LOADED = {
     "reasons": "/reasons",
     "traps": "/traps?period=7d",
     "queue": "/queue",
+    "try": f"/try?{TRIED}",
 }
 PEOPLE = ("alice", "bob", "carol", "dave", "erin", "office", "sales")
 SENDERS = (

@@ -63,6 +63,10 @@ class Browser:
         self._connect = connect
         self.cookie = cookie
 
+    def connection(self):
+        """Return a connection for a request of its own."""
+        return self._connect()
+
     def send(self, method, path, form=None, body=None, **headers):
         connection = self._connect()
         fields = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -61,6 +61,11 @@ def test_a_client_is_shown_without_its_port(client, host):
     assert _host(client) == host
 
 
+def test_without_scripts_the_page_is_loaded_again(dashboard):
+    text = dashboard.logged_in(role="admin").get("/now").text
+    assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in text
+
+
 def test_what_a_client_has_sent_is_text(dashboard):
     admin = dashboard.logged_in(role="admin")
     answer, _ = while_connected(dashboard, lambda: admin.get("/now"))

@@ -27,7 +27,7 @@ from gatepost.web.api.openapi import BASE
 from gatepost.web.changing import change_queue
 from gatepost.web.ending import end_session
 from gatepost.web.forgiving import forgive_page
-from gatepost.web.guard import Guard
+from gatepost.web.guard import BODY, Guard
 from gatepost.web.learning import PATH as LEARN
 from gatepost.web.learning import learn_page
 from gatepost.web.pages import page
@@ -36,13 +36,18 @@ from gatepost.web.reviewing import trap_page
 from gatepost.web.showing import show, show_message
 from gatepost.web.site import Site, Visitor
 from gatepost.web.status import StatusPage
+from gatepost.web.streaming import EVENTS_PATH, LIVE, SESSIONS_PATH, rows_stream, sessions_stream
+from gatepost.web.trials import most_octets
+from gatepost.web.trying import refuse, try_page
 from gatepost.web.views.allowed import END_PATH as END_ENTRY
 from gatepost.web.views.forgiving import PATH as FORGIVE
 from gatepost.web.views.now import END_PATH
 from gatepost.web.views.review import PATH
+from gatepost.web.views.try_form import PATH as TRY_PATH
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Handler = Callable[[Site, Request, Visitor], Awaitable[Response]]
+Refuse = Callable[[Visitor], Response | None]
 
 _CACHED = "public, max-age=3600"
 
@@ -51,11 +56,13 @@ _log = get_logger("gatepost.web")
 
 def make_app(site: Site) -> ASGIApp:
     """Return the application of a site."""
+    most = most_octets(site.config)
     views = [Route(view.path, _for_users(site, partial(_show, view=view))) for view in VIEWS]
     return Guard(
         Starlette(
             routes=[
                 Route("/", _for_users(site, _home)),
+                Route(TRY_PATH, _for_users(site, try_page, refuse), methods=["GET", "POST"]),
                 *views,
                 Route("/message/{ref}", _for_users(site, show_message)),
                 Route(PATH, _for_users(site, trap_page), methods=["GET", "POST"]),
@@ -64,6 +71,8 @@ def make_app(site: Site) -> ASGIApp:
                 Route(END_ENTRY, _for_users(site, end_page), methods=["GET", "POST"]),
                 Route(FORGIVE, _for_users(site, forgive_page), methods=["GET", "POST"]),
                 Route(LEARN, _for_users(site, learn_page), methods=["POST"]),
+                Route(SESSIONS_PATH, _for_users(site, sessions_stream)),
+                Route(EVENTS_PATH, _for_users(site, rows_stream)),
                 Route("/queue/change", _for_users(site, change_queue), methods=["POST"]),
                 Route("/login", _login(site), methods=["GET", "POST"]),
                 Route("/logout", _for_users(site, _log_out), methods=["POST"]),
@@ -73,7 +82,9 @@ def make_app(site: Site) -> ASGIApp:
                 Mount("/static", _Static(packages=[("gatepost.web", "static")])),
             ],
             exception_handlers={404: _not_found, 500: _failed, EntriesError: _users_error},
-        )
+        ),
+        # The API has messages in Base64.
+        {TRY_PATH: BODY + most, BASE + TRY_PATH: BODY + 4 * most // 3},
     )
 
 
@@ -86,13 +97,19 @@ class _Static(StaticFiles):
         return response
 
 
-def _for_users(site: Site, handle: Handler) -> Endpoint:
-    """Return an endpoint for visitors with a login; a form needs its token."""
+def _for_users(site: Site, handle: Handler, turn_away: Refuse = lambda _visitor: None) -> Endpoint:
+    """Return an endpoint for visitors with a login; a form needs its token.
+
+    `turn_away` returns the response to visitors whose forms are not even read, None for others.
+    """
 
     async def endpoint(request: Request) -> Response:
         visitor = site.visitor(request)
         if visitor is None:
             return _not_logged_in(site, request)
+        refusal = turn_away(visitor)
+        if refusal is not None:
+            return refusal
         if request.method == "POST" and not await _is_own_form(site, request, visitor):
             return Response("The form is not valid any more. Load the page again.\n", 403)
         return await handle(site, request, visitor)
@@ -111,7 +128,8 @@ def _not_logged_in(site: Site, request: Request) -> Response:
     name = client_of(request, site.config.web).user
     if name:
         return page("unknown.html", 403, name=name)
-    if request.method != "GET" or "format" in request.query_params:
+    is_page = not request.scope["path"].startswith(LIVE)
+    if request.method != "GET" or "format" in request.query_params or not is_page:
         return Response("Log in first.\n", 401)
     query = request.scope["query_string"].decode("latin-1")
     target = request.scope["path"] + (f"?{query}" if query else "")

@@ -5,20 +5,21 @@ A plain ASGI application around another one, so that a response can be a stream.
 Security: pages load nothing from other hosts and run no code but that of `/static`. They are not
 shown in frames, and not stored by caches. An error shows nothing about its cause; the log has it.
 
-Limits: BODY octets of a request, SECONDS for it and its response.
+Limits: BODY octets of a request, unless its path has another limit; the time of
+`gatepost.web.limits` for it and its response.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatepost.log.logger import get_logger
+from gatepost.web.limits import seconds_of
 
 BODY = 64 * 1024
-SECONDS = 30.0
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
     " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -37,17 +38,19 @@ _log = get_logger("gatepost.web")
 
 
 class Guard:
-    """An application with limits around another one."""
+    """An application with limits around another one; `bodies` has those of paths."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, bodies: Mapping[str, int] | None = None) -> None:
         self._app = app
+        self._bodies = bodies or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         response = _Response(send)
+        body = _Body(receive, self._bodies.get(scope.get("path", ""), BODY))
         try:
-            async with asyncio.timeout(SECONDS):
-                await self._app(scope, _Body(receive).receive, response.send)
+            async with asyncio.timeout(seconds_of(scope["path"])):
+                await self._app(scope, body.receive, response.send)
         except TimeoutError:
             await response.fail(503, "The request took too long.")
         except Exception as error:  # noqa: BLE001 - the application has answered with 500
@@ -58,15 +61,17 @@ class Guard:
 class _Body:
     """The body of a request; raises HTTPException."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, most: int) -> None:
         self._receive = receive
+        self._most = most
         self._octets = 0
 
     async def receive(self) -> Message:
         message = await self._receive()
         self._octets += len(message.get("body", b""))
-        if self._octets > BODY:
-            raise HTTPException(413, "The request is too large.\n")
+        if self._octets > self._most:
+            expected = f"expected at most {self._most:,} octets"
+            raise HTTPException(413, f"The request is too large: {expected}.\n")
         return message
 
 

@@ -90,6 +90,7 @@ async def _serve(site: Site, sock: socket.socket, pairs: Sequence[KeyPair], pare
         await _wait(stop)
         if pairs:
             await asyncio.to_thread(_refresh, pairs)
+    site.live.end_streams()
     await server.stop()
     site.close()
 

@@ -57,4 +57,9 @@ _ENVIRONMENT.globals |= {"numbers": NUMBERS}
 
 def page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
     """Return the page of a template."""
-    return HTMLResponse(_ENVIRONMENT.get_template(template).render(values), status)
+    return HTMLResponse(fragment(template, **values), status)
+
+
+def fragment(template: str, **values: Any) -> str:
+    """Return the text of a template, such as a part of a page."""
+    return _ENVIRONMENT.get_template(template).render(values)

@@ -13,8 +13,10 @@ from gatepost.web.views import (
     reasons,
     review,
     traps,
+    try_,
     wrong,
 )
+from gatepost.web.views.try_form import PATH as TRY_PATH
 from gatepost.web.views.view import View
 
 _PERIOD = ("period", "zone")
@@ -121,5 +123,14 @@ VIEWS = (
         health.query,
         is_scoped=False,
         refresh=10,
+    ),
+    View(
+        "try",
+        TRY_PATH,
+        "Try",
+        "What would happen to this envelope or message, now and with a changed configuration?",
+        try_.query,
+        is_scoped=False,
+        for_admins=True,
     ),
 )

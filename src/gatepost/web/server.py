@@ -5,8 +5,10 @@ its own and wakes up ten times a second.
 
 Limits: CONNECTIONS at the same time; further requests get 503. HEAD seconds for a request line and
 its header, from the connection or the end of the last response on, and HEAD_OCTETS of them. The
-handshake of TLS has the same time. `guard` has the limits of a request; after ANSWER seconds a
-connection is closed even if the client does not read.
+handshake of TLS has the same time. `guard` has the limits of a request; EXTRA seconds after its
+time a connection is closed even if the client does not read. A client that reads too little of a
+response for STALLED seconds is closed too, and so is one whose host does not acknowledge octets for
+that time.
 """
 
 import asyncio
@@ -20,12 +22,14 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from gatepost.web.guard import SECONDS
+from gatepost.web.limits import seconds_of
 
-CONNECTIONS = 100
+# Live streams are at most half of them.
+CONNECTIONS = 200
 HEAD = 15.0
 HEAD_OCTETS = 32 * 1024
-ANSWER = SECONDS + 30.0
+EXTRA = 30.0
+STALLED = 30.0
 # How long requests may continue when the process stops, in seconds.
 GRACE = 3.0
 
@@ -34,23 +38,38 @@ class _Protocol(H11Protocol):
     """One connection, which is closed if the client is too slow."""
 
     _end: asyncio.TimerHandle | None = None
+    _stall: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a request."""
         super().connection_made(transport)
+        _limit_silence(transport.get_extra_info("socket"))
         self._end_after(HEAD)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop to wait."""
         self._stop_waiting()
+        self._stop_stall()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Close the connection soon unless the client reads."""
+        super().pause_writing()
+        self._stop_stall()
+        self._stall = self.loop.call_later(STALLED, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Keep the connection, as the client reads; one that is closing must end in time."""
+        if not self.transport.is_closing():
+            self._stop_stall()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Wait for the end of the response when a request has come."""
         before = self.cycle
         super().data_received(data)
         if self.cycle is not before:
-            self._end_after(ANSWER)
+            self._end_after(seconds_of(self.scope["path"]) + EXTRA)
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""
@@ -65,6 +84,20 @@ class _Protocol(H11Protocol):
         if self._end is not None:
             self._end.cancel()
             self._end = None
+
+    def _stop_stall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+
+def _limit_silence(sock: socket.socket) -> None:
+    """Limit how long octets may stay without an acknowledgement: the host of a client can vanish.
+
+    Without it the system sends them again for a quarter of an hour.
+    """
+    if sock.family != socket.AF_UNIX:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(STALLED * 1000))
 
 
 class WebServer:

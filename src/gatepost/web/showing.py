@@ -58,11 +58,19 @@ async def answer(
         filters = parse_filters(request.query_params, source.now)
     except FilterError as error:
         return render(view, visitor, Filters(), Problem(400, str(error)))
-    found = await ask(site, lambda: query(source, filters))
+    found = _with_cursor(site, await ask(site, lambda: query(source, filters)))
     name = request.query_params.get("format", "")
     if not name or isinstance(found, Problem):
         return render(view, visitor, filters, found)
     return _export(view, found, name, request.query_params.get("table", ""))
+
+
+def _with_cursor(site: Site, found: Shown | Problem) -> Shown | Problem:
+    """Add the text of the position in the ledger, from which a live stream continues."""
+    if isinstance(found, Problem) or "position" not in found.facts:
+        return found
+    after = site.live.cursors.make(found.facts["position"])
+    return found._replace(facts={**found.facts, "after": after})
 
 
 def _export(view: View, found: Shown, name: str, table_name: str) -> Response:
@@ -74,11 +82,13 @@ def _export(view: View, found: Shown, name: str, table_name: str) -> Response:
     return Response(encode(table), 200, {"Content-Disposition": file}, media_type)
 
 
-def render(view: View, visitor: Visitor, filters: Filters, found: Shown | Problem) -> Response:
-    """Return the page of a view, or that of a problem."""
+def render(
+    view: View, visitor: Visitor, filters: Filters, found: Shown | Problem, status: int = 200
+) -> Response:
+    """Return the page of a view, or that of a problem, which has a status of its own."""
     problem = found if isinstance(found, Problem) else None
     shown = Shown([]) if isinstance(found, Problem) else found
-    status = problem.status if problem else 200
+    status = problem.status if problem else status
     template = "problem.html" if problem else f"{view.name}.html"
     facts: Mapping[str, Any] = shown.facts
     return page(
@@ -101,4 +111,7 @@ def render(view: View, visitor: Visitor, filters: Filters, found: Shown | Proble
 
 def visible_views(visitor: Visitor) -> list[View]:
     """Return the views that a user may see."""
-    return [one for one in VIEWS if one.is_scoped or visitor.user.scope.is_everything]
+    sees_all, is_admin = visitor.user.scope.is_everything, visitor.user.role == "admin"
+    return [
+        one for one in VIEWS if (one.is_scoped or sees_all) and (is_admin or not one.for_admins)
+    ]

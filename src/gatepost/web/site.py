@@ -26,6 +26,8 @@ from gatepost.web.access.sessions import Sessions, belongs_to, identity_of
 from gatepost.web.access.tokens import FirstToken, FormTokens
 from gatepost.web.access.users import UsersFile, WebUser
 from gatepost.web.audit import Audit
+from gatepost.web.live.live import LiveData
+from gatepost.web.trials import Trials
 
 QUERIES = 4
 PASSWORDS = 2
@@ -46,6 +48,11 @@ class Visitor(NamedTuple):
     token: str
     session: str = ""
 
+    @property
+    def identity(self) -> str:
+        """The name of the session, without its token."""
+        return identity_of(self.session) if self.session else f"proxy {self.user.name}"
+
 
 class Site:
     """One dashboard. Raises OSError if its folder cannot be used."""
@@ -57,12 +64,15 @@ class Site:
         self.users = UsersFile(config.data_dir)
         self.api_tokens = TokensFile(config.data_dir)
         self.sessions = Sessions(config.data_dir, config.web.session, time.time)
-        self.tokens = FormTokens(load_key(folder))
+        key = load_key(folder)
+        self.tokens = FormTokens(key)
+        self.live = LiveData(config.data_dir, key)
         self.first = FirstToken()
         self.attempts = Attempts(time.monotonic)
         self.passwords = PasswordChecker(PASSWORDS)
         # Its hash for unknown users takes as long to check as that of a user.
         self.decoys = UserList()
+        self.trials = Trials()
         self._threads = ThreadPoolExecutor(QUERIES, "gatepost-web")
         self._free = BoundedSemaphore(2 * QUERIES)
 
@@ -98,8 +108,7 @@ class Site:
 
     def allows(self, visitor: Visitor, token: str) -> bool:
         """Return whether a form of a visitor has the right token."""
-        session = identity_of(visitor.session) if visitor.session else f"proxy {visitor.user.name}"
-        return self.tokens.is_valid(session, token)
+        return self.tokens.is_valid(visitor.identity, token)
 
     async def run(self, query: Callable[[], T]) -> T:
         """Run a query in a thread; raises `BusyError`."""
@@ -111,5 +120,6 @@ class Site:
 
     def close(self) -> None:
         """Release the threads."""
+        self.live.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
         self.passwords.close()

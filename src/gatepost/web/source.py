@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gatepost.checks.health import ServerHealth, health_of
 from gatepost.config.schema import Config
+from gatepost.ledger.position import Position
 from gatepost.ledger.privacy import recorded_form
 from gatepost.ledger.records import Record
 from gatepost.ledger.selection import Selection
@@ -62,6 +63,10 @@ class Source:
         except QueryTimeoutError:
             return found, False
         return found, len(found) < limit
+
+    def position(self) -> Position:
+        """Return the position after the last record; raises `LedgerError`."""
+        return LedgerReader(self._folder, self.is_over).follow(Selection()).position
 
     @cached_property
     def recorded(self) -> Callable[[str], str]:

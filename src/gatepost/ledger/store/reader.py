@@ -176,11 +176,19 @@ class LedgerReader:
             self.problems.append(problem)
 
 
+class Piece(NamedTuple):
+    """Some records that follow each other, and the position after them."""
+
+    position: Position
+    records: list[Record]
+
+
 class Follower:
     """A reader that follows; records that retention has removed before a call are left out.
 
     `position` is the place after the last call. A position of another ledger, whose segments are
-    newer than all of this one, counts as now.
+    newer than all of this one, counts as now. A call returns what is new as a list, `pieces` as
+    pieces, after each of which another follower can continue.
     """
 
     def __init__(
@@ -196,23 +204,39 @@ class Follower:
 
     def __call__(self) -> list[Record]:
         """Return what is new, the oldest first."""
-        news: list[Record] = []
-        left = MAX_NEWS
-        for file in self._reader.segments():
-            if file.number >= self.position.segment and left > 0:
-                rows = self._read(file, left)
-                left -= len(rows)
-                news += self._reader.decoded(file, rows)
-        return [record for record in news if self._test(record)]
+        return [record for piece in self.pieces(MAX_NEWS) for record in piece.records]
 
-    def _read(self, file: File, limit: int) -> list[msgspec.Raw]:
-        last = self.position.record if file.number == self.position.segment else 0
-        found: list[msgspec.Raw] = []
-        for number, records in self._reader.read(file, partial(_after, last=last, limit=limit)):
-            last = number
-            found += records
-        self.position = Position(file.number, last)
+    def pieces(self, limit: int) -> list[Piece]:
+        """Return what is new, the oldest first.
+
+        A call that has read `limit` records leaves the others to the next call.
+        """
+        found: list[Piece] = []
+        for file in self._reader.segments():
+            if file.number >= self.position.segment and limit > 0:
+                for rows in self._read(file, limit):
+                    limit -= len(rows)
+                    records = filter(self._test, self._reader.decoded(file, rows))
+                    found.append(Piece(self.position, list(records)))
         return found
+
+    def missed(self) -> int | None:
+        """Return the number of records that are new; None if retention has removed some of them."""
+        segments = self._reader.segments()
+        if segments and 0 < self.position.segment < segments[0].number:
+            return None
+        newer = [file for file in segments if file.number >= self.position.segment]
+        count = sum(next(self._reader.read(file, _last), 0) for file in newer)
+        is_in_first = bool(newer) and newer[0].number == self.position.segment
+        return max(0, count - self.position.record if is_in_first else count)
+
+    def _read(self, file: File, limit: int) -> Iterator[list[msgspec.Raw]]:
+        """Yield records of a segment; `position` is the place after them."""
+        last = self.position.record if file.number == self.position.segment else 0
+        self.position = Position(file.number, last)
+        for number, records in self._reader.read(file, partial(_after, last=last, limit=limit)):
+            self.position = Position(file.number, number)
+            yield records
 
 
 class _Order(NamedTuple):

@@ -23,15 +23,21 @@ from gatepost.web.access.api_tokens import ApiToken, bearer
 from gatepost.web.access.client import client_of
 from gatepost.web.access.entries import EntriesError
 from gatepost.web.api.openapi import PROBLEM, ProblemDetails, document
-from gatepost.web.api.operations import OPERATIONS, Call, Operation
-from gatepost.web.api.parameters import checked
+from gatepost.web.api.operations import JSON, OPERATIONS, Call, Operation
+from gatepost.web.api.parameters import checked, seconds_of
+from gatepost.web.api.results import TrialData
 from gatepost.web.asking import Problem, ask
 from gatepost.web.changes import ChangeError
 from gatepost.web.filters import FilterError, parse_filters
+from gatepost.web.live.cursor import CursorError
+from gatepost.web.live.places import RETRY_AFTER
+from gatepost.web.live.records import RecordsViewer
+from gatepost.web.live.stream import EventStream, Stream, start_of
 from gatepost.web.site import Site
 from gatepost.web.source import Source
+from gatepost.web.trials import log_trial
+from gatepost.web.views.find import timeless
 
-JSON = "application/json"
 _NO_TOKEN = "Send a valid token: Authorization: Bearer TOKEN"  # noqa: S105 - no token
 
 _log = get_logger("gatepost.web")
@@ -54,6 +60,7 @@ def make_api(site: Site) -> Starlette:
             FilterError: _wrong_request,
             ChangeError: _wrong_request,
             msgspec.MsgspecError: _wrong_request,
+            CursorError: _wrong_request,
             EntriesError: _tokens_error,
             500: _failed,
         },
@@ -68,7 +75,8 @@ def _endpoint(site: Site, operation: Operation) -> Callable[[Request], Awaitable
         refusal = _refusal(operation, token)
         if refusal:
             return problem(403, refusal)
-        return await _answer(site, operation, token, request)
+        answer = _stream if operation.stream else _answer
+        return await answer(site, operation, token, request)
 
     return endpoint
 
@@ -82,10 +90,11 @@ def _refusal(operation: Operation, token: ApiToken) -> str:
     return ""
 
 
-async def _answer(site: Site, operation: Operation, token: ApiToken, request: Request) -> Response:
+async def _call(site: Site, operation: Operation, token: ApiToken, request: Request) -> Call:
+    """Return the input of an operation; raises what is an error of the request."""
     source = Source(site.config, token.scope)
     values = checked(request.query_params.multi_items(), operation.parameters)
-    call = Call(
+    return Call(
         source,
         parse_filters(values, source.now),
         values,
@@ -93,14 +102,50 @@ async def _answer(site: Site, operation: Operation, token: ApiToken, request: Re
         f"token {token.name}",
         await _body(operation, request),
     )
+
+
+async def _answer(site: Site, operation: Operation, token: ApiToken, request: Request) -> Response:
+    call = await _call(site, operation, token, request)
+    found: Any | Problem
+    if operation.waits:
+        found = await operation.run(call, site.trials)
+    else:
+        found = await ask(site, partial(operation.run, call))
+    if isinstance(found, Problem):
+        return problem(found.status, found.text)
+    client = client_of(request, site.config.web).address
+    if isinstance(found, TrialData):
+        log_trial(call.author, client)
+    if operation.audited is not None:
+        event, detail = operation.audited(call, found)
+        site.audit.record(event, call.author, client, detail)
+    return Response(msgspec.json.encode(found), media_type=JSON)
+
+
+async def _stream(site: Site, operation: Operation, token: ApiToken, request: Request) -> Response:
+    """Return a stream, which ends when the token is changed, removed or expires."""
+    call = await _call(site, operation, token, request)
+    seconds, position = seconds_of(call.values), start_of(request, site.live.cursors)
     found: Any | Problem = await ask(site, partial(operation.run, call))
     if isinstance(found, Problem):
         return problem(found.status, found.text)
-    if operation.audited is not None:
-        event, detail = operation.audited(call, found)
-        client = client_of(request, site.config.web).address
-        site.audit.record(event, call.author, client, detail)
-    return Response(msgspec.json.encode(found), media_type=JSON)
+    group = (token.scope, timeless(call.filters))
+    sees_counts = token.scope.is_everything
+    viewer = RecordsViewer(operation.stream, group, found, position, sees_counts=sees_counts)
+    may_see = partial(_is_same, site, request, token)
+    stream = Stream(site.live.records, viewer, may_see, site.live.is_closing, seconds)
+    return EventStream(stream, site.live.places, call.author, _full)
+
+
+def _is_same(site: Site, request: Request, token: ApiToken) -> bool:
+    try:
+        return site.api_tokens.find(bearer(request), time.time()) == token
+    except EntriesError:
+        return False
+
+
+def _full(text: str) -> Response:
+    return problem(503, text, {"Retry-After": str(RETRY_AFTER)})
 
 
 async def _body(operation: Operation, request: Request) -> msgspec.Struct | None:
@@ -111,9 +156,10 @@ async def _body(operation: Operation, request: Request) -> msgspec.Struct | None
     if media_type != JSON:
         raise HTTPException(415, f"Send {JSON}")
     try:
-        return msgspec.json.decode(await request.body(), type=operation.body)
+        found: msgspec.Struct = msgspec.json.decode(await request.body(), type=operation.body)
     except UnicodeDecodeError as error:
         raise HTTPException(400, "expected UTF-8") from error
+    return found
 
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:

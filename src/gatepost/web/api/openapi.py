@@ -65,7 +65,7 @@ def _operation(one: Operation, result: Any, problem: Any) -> dict[str, Any]:
         "responses": {
             "200": {
                 "description": "The result",
-                "content": {"application/json": {"schema": result}},
+                "content": {one.media_type: {"schema": result}},
             },
             "default": {"description": "An error", "content": {PROBLEM: {"schema": problem}}},
         },

@@ -9,6 +9,8 @@ import msgspec
 
 from gatepost.allow.entry import Entry
 from gatepost.checks.forgiving import forgive
+from gatepost.ledger.matching import matcher
+from gatepost.ledger.records import Record
 from gatepost.ledger.words.explain import explain, headline
 from gatepost.ledger.words.fitting import plain
 from gatepost.server.allowing import EVENTS
@@ -17,9 +19,11 @@ from gatepost.web.allows import Requested, allow, end
 from gatepost.web.api.parameters import (
     FILTERS,
     PERIOD,
+    SELECTIVE,
     AllowRequest,
     ForwardRequest,
     QueueRequest,
+    TryRequest,
     WhatRequest,
     limit_of,
 )
@@ -30,12 +34,17 @@ from gatepost.web.api.results import (
     HealthData,
     MessageData,
     RecordsPage,
+    TrialData,
     ViewData,
     data_of,
+    trial_data,
 )
+from gatepost.web.asking import Problem
 from gatepost.web.changes import ACTIONS, Action, changed_text, perform
 from gatepost.web.filters import Filters
+from gatepost.web.live import sse
 from gatepost.web.source import Source
+from gatepost.web.trials import BusyTrialsError, Trials, TryError
 from gatepost.web.views import (
     allowed,
     find,
@@ -48,9 +57,11 @@ from gatepost.web.views import (
     traps,
 )
 from gatepost.web.views.forgiving import subjects
+from gatepost.web.views.try_form import PATH as TRY_PATH
 from gatepost.web.views.view import Shown
 
 Query = Callable[[Source, Filters], Shown]
+JSON = "application/json"
 
 
 class Call(NamedTuple):
@@ -70,6 +81,9 @@ class Call(NamedTuple):
 class Operation(NamedTuple):
     """An operation. `run` is called in a thread; None is a reference without a record.
 
+    If it `waits`, `run` is awaited in the event loop, and also gets the trials of the dashboard.
+    The result of a `stream` is a function for new records, which returns the data of an event.
+
     `role` is what a token needs. `audited` returns the event of a change and its detail. If it is
     not `is_scoped`, it is for tokens without domains.
     """
@@ -77,7 +91,7 @@ class Operation(NamedTuple):
     name: str
     path: str
     about: str
-    run: Callable[[Call], Any]
+    run: Callable[..., Any]
     result: Any
     parameters: Sequence[str] = ()
     body: type[msgspec.Struct] | None = None
@@ -85,6 +99,13 @@ class Operation(NamedTuple):
     method: str = "GET"
     role: Role = "viewer"
     is_scoped: bool = True
+    waits: bool = False
+    stream: str = ""
+
+    @property
+    def media_type(self) -> str:
+        """The type of the response."""
+        return sse.MEDIA_TYPE if self.stream else JSON
 
     @property
     def path_parameters(self) -> list[str]:
@@ -98,6 +119,18 @@ def _records(call: Call) -> RecordsPage:
     found = list(islice(call.source.ledger.select(selection), limit + 1))
     more = found[limit - 1].time if len(found) > limit else None
     return RecordsPage(found[:limit], more)
+
+
+def _events(call: Call) -> Callable[[Sequence[Record]], str]:
+    """Return a function that returns the selected ones of new records as JSON, "" for none."""
+    selection = find.timeless(call.filters).selection(call.source.recorded)
+    is_selected, visible = matcher(selection), call.source.scope.visible
+
+    def encode(records: Sequence[Record]) -> str:
+        found = [one for one in map(visible, records) if one is not None and is_selected(one)]
+        return msgspec.json.encode(found).decode() if found else ""
+
+    return encode
 
 
 def _message(call: Call) -> MessageData | None:
@@ -181,6 +214,18 @@ def _of_action(action: Action) -> Operation:
     )
 
 
+async def _try(call: Call, trials: Trials) -> TrialData | Problem:
+    try:
+        tried = await trials.run(
+            call.source.config, call.body, call.body.compare, call.body.message
+        )
+    except TryError as error:
+        return Problem(400, str(error))
+    except BusyTrialsError as error:
+        return Problem(503, str(error))
+    return trial_data(tried)
+
+
 OPERATIONS = (
     _of_view(
         "messages",
@@ -203,6 +248,16 @@ OPERATIONS = (
         _records,
         RecordsPage,
         (*FILTERS, "limit"),
+    ),
+    Operation(
+        "events",
+        "/events",
+        "New records of the ledger as server-sent events, from now on or after an event. The data"
+        " of an event `records` is a JSON array of records, the oldest first.",
+        _events,
+        str,
+        (*SELECTIVE, "after", "seconds"),
+        stream="records",
     ),
     _of_view("outcomes", "Accepted, refused and deferred messages by time.", outcomes.query),
     _of_view("reasons", "Reasons of refusals, compared with the time before.", reasons.query),
@@ -267,5 +322,17 @@ OPERATIONS = (
         method="POST",
         role="admin",
         is_scoped=False,
+    ),
+    Operation(
+        "try",
+        TRY_PATH,
+        "What would happen to a message now, and with the configuration in another file.",
+        _try,
+        TrialData,
+        body=TryRequest,
+        method="POST",
+        role="admin",
+        is_scoped=False,
+        waits=True,
     ),
 )

@@ -9,10 +9,13 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
+from gatepost.checks.trial.envelope import Given
 from gatepost.web.changes import LONGEST_NAME, MOST_NAMES
 from gatepost.web.filters import MAX_TEXT, PERIODS, RESULTS, FilterError
+from gatepost.web.limits import STREAM
 
 LIMIT, MOST = 100, 1000
+SECONDS = int(STREAM)
 Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
 Name = Annotated[str, msgspec.Meta(max_length=LONGEST_NAME)]
 
@@ -47,6 +50,16 @@ class WhatRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The subject of an entry, or what is to be forgiven."""
 
     what: Text
+
+
+class TryRequest(Given, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A client, an envelope, and a message in Base64; without one a short message is used.
+
+    `compare` is the name of another configuration next to that of the server, "" for none.
+    """
+
+    message: bytes = b""
+    compare: str = ""
 
 
 class Parameter(NamedTuple):
@@ -84,9 +97,15 @@ PARAMETERS: Mapping[str, Parameter] = {
         f"The number of records. Default: {LIMIT}.",
         {"type": "integer", "minimum": 1, "maximum": MOST},
     ),
+    "after": _text("The id of the last event; the header field Last-Event-ID counts first."),
+    "seconds": Parameter(
+        f"The time after which the stream ends. Default: {SECONDS}.",
+        {"type": "integer", "minimum": 1, "maximum": SECONDS},
+    ),
 }
 PERIOD = ("period", "since", "until", "zone")
-FILTERS = (*PERIOD, "sender", "to", "ip", "domain", "reason", "plugin", "result", "before")
+SELECTIVE = ("sender", "to", "ip", "domain", "reason", "plugin", "result")
+FILTERS = (*PERIOD, *SELECTIVE, "before")
 
 
 def checked(given: Sequence[tuple[str, str]], known: Sequence[str]) -> dict[str, str]:
@@ -104,9 +123,18 @@ def checked(given: Sequence[tuple[str, str]], known: Sequence[str]) -> dict[str,
 
 def limit_of(values: Mapping[str, str]) -> int:
     """Return the number of records to return; raises `FilterError`."""
-    text = values.get("limit", str(LIMIT))
-    if text.isascii() and text.isdigit() and len(text) < len(str(MOST)) + 1:
+    return _number(values, "limit", LIMIT, MOST)
+
+
+def seconds_of(values: Mapping[str, str]) -> int:
+    """Return the seconds that a stream is open; raises `FilterError`."""
+    return _number(values, "seconds", SECONDS, SECONDS)
+
+
+def _number(values: Mapping[str, str], name: str, usual: int, most: int) -> int:
+    text = values.get(name, str(usual))
+    if text.isascii() and text.isdigit() and len(text) <= len(str(most)):
         found = int(text)
-        if 1 <= found <= MOST:
+        if 1 <= found <= most:
             return found
-    raise FilterError(f"limit: expected a number from 1 to {MOST}")
+    raise FilterError(f"{name}: expected a number from 1 to {most}")

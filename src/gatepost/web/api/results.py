@@ -4,8 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from gatepost.checks.trial.differences import Difference
+from gatepost.checks.trial.result import Trial
 from gatepost.ledger.records import Record
+from gatepost.ledger.words.explain import explain
+from gatepost.ledger.words.fitting import plain
+from gatepost.ledger.words.story import stories
 from gatepost.web.table import Kind, Table
+from gatepost.web.trials import Side, Tried
 
 
 class RecordsPage(msgspec.Struct, frozen=True):
@@ -79,6 +85,37 @@ class ForgivenData(msgspec.Struct, frozen=True):
     """The number of entries that plugins had on record, by client and domain."""
 
     forgiven: Mapping[str, int]
+
+
+class SideData(msgspec.Struct, frozen=True):
+    """A trial with one configuration, its explanation and log; without a trial, the problem."""
+
+    trial: Trial | None
+    explanation: Sequence[str]
+    log: str
+    problem: str
+
+
+class TrialData(msgspec.Struct, frozen=True):
+    """A trial with the configuration of the server.
+
+    `other` is one with another configuration, null without it. `differences` has each line of both.
+    """
+
+    now: SideData
+    other: SideData | None
+    differences: Sequence[Difference]
+
+
+def trial_data(tried: Tried) -> TrialData:
+    """Return the data of a trial."""
+    other = None if tried.other is None else _side(tried.other)
+    return TrialData(_side(tried.now), other, tried.differences)
+
+
+def _side(side: Side) -> SideData:
+    lines = [line for one in stories(side.records) for line in explain(one)]
+    return SideData(side.trial, [plain(one).rstrip() for one in lines], side.log, side.problem)
 
 
 def data_of(tables: Sequence[Table]) -> dict[str, TableData]:

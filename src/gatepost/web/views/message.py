@@ -19,6 +19,7 @@ from gatepost.web.filters import Filters
 from gatepost.web.source import Source
 from gatepost.web.table import Column, Kind, Row, Table
 from gatepost.web.views.message_actions import actions
+from gatepost.web.views.try_form import link_of
 from gatepost.web.views.view import Shown
 
 ANSWERS = (
@@ -60,8 +61,14 @@ def query(source: Source, _filters: Filters, ref: str) -> Shown | None:
         "dialogue": list(_dialogue(story)),
         "subjects": list(_subjects(story)),
         "actions": actions(source, story),
+        "again": _again(source, story),
     }
     return Shown([_answers(story)], facts)
+
+
+def _again(source: Source, story: Story) -> str:
+    """Return the path on which the envelope is tried, "" if the record hides its addresses."""
+    return "" if "addresses" in source.config.ledger.privacy else link_of(story)
 
 
 def find_story(source: Source, ref: str) -> Story | None:

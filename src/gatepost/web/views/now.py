@@ -1,11 +1,15 @@
 """The view Now: who is connected, in which step, waiting for which plugin, and for how long.
 
-The processes that serve are asked over their control sockets, as `gatepost sessions` does.
+The processes that serve are asked over their control sockets, as `gatepost sessions` does. The live
+stream has the same tables and facts, from the sessions that were read for all viewers.
 
 Limits: ROWS sessions, the oldest first.
 """
 
+from collections.abc import Sequence
 from urllib.parse import urlencode
+
+import msgspec
 
 from gatepost.process.live import Live, NotRunningError, live_sessions
 from gatepost.server.control_socket import SessionsRequest
@@ -40,24 +44,44 @@ _STOPPED = "The server is not running. Sessions are here while it is: gatepost s
 
 def query(source: Source, filters: Filters) -> Shown:
     """Return the open sessions; raises `RequestError` or OSError."""
-    request = SessionsRequest(client=filters.ip, plugin=filters.plugin, limit=ROWS)
     try:
-        live = live_sessions(source.config.data_dir, request)
+        return shown(live_sessions(source.config.data_dir, request_of(filters)))
     except NotRunningError:
-        return _shown(Live((), ()), _STOPPED)
-    return _shown(live, _NONE)
+        return shown(None)
 
 
-def _shown(live: Live, empty: str) -> Shown:
-    rows = [_row(one) for one in live.sessions]
-    more = live.matched - len(rows)
+def request_of(filters: Filters) -> SessionsRequest:
+    """Return the request for the sessions that filters select."""
+    return SessionsRequest(client=filters.ip, plugin=filters.plugin, limit=ROWS)
+
+
+def selected(live: Live, request: SessionsRequest) -> Live:
+    """Return those of all sessions that a request selects."""
+    chosen = request.filter
+    if not request.client and not request.plugin:
+        return msgspec.structs.replace(live, sessions=live.sessions[: request.limit])
+    found = [one for one in live.sessions if chosen.matches(one, _host(one.client))]
+    return msgspec.structs.replace(live, sessions=found[: request.limit], matched=len(found))
+
+
+def shown(live: Live | None, history: Sequence[int] = (), problem: str = "") -> Shown:
+    """Return the page of sessions; None is a server that does not run.
+
+    `history` are the last numbers of open sessions, `problem` is why they cannot be read.
+    """
+    found = live or Live((), ())
+    rows = [_row(one) for one in found.sessions]
+    more = found.matched - len(rows)
     note = f"{more:,} more are not shown." if more > 0 else ""
     facts = {
-        "open": live.matched,
-        "waiting": sum(bool(one.plugin) for one in live.sessions),
-        "workers": len(live.workers),
-        "silent": live.silent,
+        "open": found.matched,
+        "waiting": sum(bool(one.plugin) for one in found.sessions),
+        "workers": len(found.workers),
+        "silent": found.silent,
+        "history": history,
+        "unreadable": problem,
     }
+    empty = _STOPPED if live is None else _NONE
     return Shown([Table("sessions", "Sessions", SESSIONS, rows, empty, note)], facts)
 
 

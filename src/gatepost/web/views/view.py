@@ -24,7 +24,8 @@ class View(NamedTuple):
     """A view.
 
     `question` is what it answers. `query` runs in a thread. `fields` are the filters that it uses.
-    A view that is not `is_scoped` is for users without a scope only. With `refresh` seconds its
+    A view that is not `is_scoped` is for users without a scope only, and one `for_admins` for those
+    of them with the role admin. With `refresh` seconds its
     page is loaded again and again.
     """
 
@@ -36,3 +37,4 @@ class View(NamedTuple):
     fields: Sequence[str] = ()
     is_scoped: bool = True
     refresh: int = 0
+    for_admins: bool = False

@@ -5,14 +5,17 @@ replaced. A recorder (`gatepost.session.recorder`) collects the steps.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from gatepost.checks import commands
-from gatepost.config.schema import Config
+from gatepost.checks.trial.envelope import Envelope
+from gatepost.checks.trial.result import Trial, TrialOpinion, TrialResult, TrialStep
+from gatepost.config.schema import Config, LedgerConfig
+from gatepost.ledger.records import Record
 from gatepost.model.address import Address
 from gatepost.model.decision import Verdict
 from gatepost.model.edits import Edit
@@ -51,85 +54,14 @@ _VERBS = {
 _WITHIN = {"ehlo": "helo"}
 
 
-class Envelope(msgspec.Struct, frozen=True):
-    """The client's IP address and name, the sender and the recipients.
-
-    `user` is the name with which the client has logged in, "" without a login. With `tls` the
-    connection is encrypted. `protocol` and `listen` are as for `MemoryServer.connect`.
-    """
-
-    ip: str
-    helo: str
-    sender: Address
-    recipients: list[Address]
-    user: str = ""
-    tls: bool = False
-    protocol: str = ""
-    listen: str = ""
-
-
-class TrialStep(msgspec.Struct):
-    """The decision of one hook; `by` names the plugin (`gatepost` is the core, "" for none).
-
-    The hook `lookup` is the question of the core who is local (`on_lookup`); it has no reply.
-
-    `about` is the argument of the command, `answer` the verdict and its reason, `asked` the plugins
-    that were asked before that.
-    """
-
-    hook: str
-    about: str
-    by: str
-    answer: str
-    reply: str
-    asked: list[str] = []
-
-
-class TrialResult(msgspec.Struct):
-    """A result of a plugin about the message, as in `tx.results`."""
-
-    name: str
-    value: str
-    facts: dict[str, str]
-
-    def __str__(self) -> str:
-        facts = [f"{name}={value}" for name, value in self.facts.items()]
-        return " ".join([f"{self.name}={self.value}", *facts])
-
-
-class Trial(msgspec.Struct):
-    """The result of the transaction; `delay` is the client's wait, in seconds.
-
-    `accepted` is whether the message was accepted, `recipients` are those it was accepted for, and
-    `final` those that would get it. `changes` are those of recipients and delivery by plugins.
-    `submitted` has the recipients of each message that plugins would send. `results` are the
-    results of plugins, `edits` their edits, `broken_signatures` the signatures that the edits
-    invalidate. `shadowed_edits` are those of plugins in shadow mode, without effect, and `shadowed`
-    their decisions.
-    """
-
-    steps: list[TrialStep]
-    edits: list[Edit]
-    broken_signatures: list[str]
-    traps: list[str]
-    delay: float
-    accepted: bool
-    recipients: list[str]
-    final: list[str] = []
-    changes: list[Change] = []
-    submitted: list[list[str]] = []
-    results: list[TrialResult] = []
-    shadowed_edits: list[Edit] = []
-    shadowed: list[str] = []
-
-
 class TrialRecorder(Recorder):
     """Collects the steps of a session, the edits of the message and the trap hits."""
 
     detailed = True
 
-    def __init__(self, *, tls: bool) -> None:
+    def __init__(self, *, tls: bool, name: str = "") -> None:
         self._tls = tls
+        self._name = name
         self.steps: list[TrialStep] = []
         self.edits: Sequence[Edit] = ()
         self.broken_signatures: Sequence[str] = ()
@@ -151,6 +83,8 @@ class TrialRecorder(Recorder):
         """Keep the session, to which the trial adds facts."""
         self.session = session
         set_fact(session, "tls", TLS if self._tls else None)
+        if self._name:
+            set_fact(session, "xclient", {"NAME": self._name})
 
     def decided(
         self,
@@ -161,9 +95,9 @@ class TrialRecorder(Recorder):
     ) -> None:
         """Add a step; take the edits so far, which a refused message has too."""
         by, answer = _described(decided.answer)
-        asked = [one.plugin for one in decided.asked if one.plugin != _TARGET]
+        asked = [one for one in decided.asked if one.plugin != _TARGET]
         about = _about(session, decided.args)
-        step = TrialStep(decided.hook, about, by, answer, str(reply), asked)
+        step = TrialStep(decided.hook, about, by, answer, str(reply), *_asked(asked))
         inner = bool(self.steps) and _WITHIN.get(self.steps[-1].hook) == step.hook
         self.steps.insert(len(self.steps) - inner, step)
         if tx is not None and tx.message is not None:
@@ -181,8 +115,8 @@ class TrialRecorder(Recorder):
         """Add a look-up as a step, in front of that of RCPT."""
         del tx
         by, found = ("", "no opinion") if answer is None else (answer.by, _found(answer))
-        names = [one.plugin for one in asked]
-        self.steps.append(TrialStep("lookup", str(rcpt.address), by, found, "", names))
+        opinions = _asked(asked, _found)
+        self.steps.append(TrialStep("lookup", str(rcpt.address), by, found, "", *opinions))
 
     def accepted(self, tx: Transaction, reply: Reply) -> None:  # noqa: ARG002
         """Add the recipients, and the results of the last plugins."""
@@ -222,6 +156,21 @@ def _described(answer: Answer | None) -> tuple[str, str]:
     return answer.by, f"{verdict} ({decision.reason})" if decision.reason else verdict
 
 
+def _opinion_of(answer: Answer) -> str:
+    return _described(answer)[1]
+
+
+def _asked(
+    asked: Sequence[Asked], describe: Callable[[Answer], str] = _opinion_of
+) -> tuple[list[str], list[TrialOpinion]]:
+    """Return the names of plugins, and their opinions."""
+    opinions = [
+        TrialOpinion(one.plugin, "" if one.answer is None else describe(one.answer), one.seconds)
+        for one in asked
+    ]
+    return [one.plugin for one in asked], opinions
+
+
 def _found(answer: Answer) -> str:
     """Return the answer to a look-up: "local", "unknown" with its text, or a failure."""
     decision = answer.decision
@@ -244,10 +193,20 @@ def _about(session: Session, args: tuple[Any, ...]) -> str:
             return ""
 
 
-async def run(config: Config, envelope: Envelope, content: bytes) -> Trial:
-    """Run the transaction; raises `SetupError` or `PluginError` if the server could not start."""
-    recorder, clock = TrialRecorder(tls=envelope.tls), VirtualClock(datetime.now(UTC))
-    async with MemoryServer(config=config, clock=clock, recorder=recorder) as server:
+def _now() -> VirtualClock:
+    return VirtualClock(datetime.now(UTC))
+
+
+async def run(
+    config: Config, envelope: Envelope, content: bytes, keep: Callable[[Record], None] | None = None
+) -> Trial:
+    """Run the transaction; raises `SetupError` or `PluginError` if the server could not start.
+
+    `keep` takes the records that the ledger would get, with all addresses in full.
+    """
+    config = msgspec.structs.replace(config, ledger=LedgerConfig())
+    recorder, clock = TrialRecorder(tls=envelope.tls, name=envelope.name), _now()
+    async with MemoryServer(config=config, clock=clock, recorder=recorder, records=keep) as server:
         peer = (envelope.ip, _CLIENT_PORT)
         client = server.connect(peer, envelope.protocol, envelope.listen)
         recipients = await _Dialogue(client, recorder).run(envelope, content)
@@ -271,6 +230,7 @@ async def run(config: Config, envelope: Envelope, content: bytes) -> Trial:
         recorder.results,
         [*recorder.shadowed_edits],
         recorder.shadowed,
+        "" if recorder.session is None else recorder.session.id,
     )
 
 
@@ -325,20 +285,6 @@ class _Dialogue:
         if reply and reply not in [step.reply for step in self._steps[before:]]:
             self._steps.append(TrialStep(hook, about, "gatepost", "", reply))
         return reply.startswith(str(expected))
-
-
-def short_message(envelope: Envelope) -> bytes:
-    """Return a message to use if none is given."""
-    recipients = ", ".join(map(str, envelope.recipients))
-    lines = (
-        f"From: <{envelope.sender}>",
-        f"To: {recipients}",
-        "Subject: A trial",
-        "",
-        "Hello.",
-        "",
-    )
-    return "\r\n".join(lines).encode()
 
 
 def _stuffed(content: bytes) -> bytes:

@@ -1,0 +1,1 @@
+"""One message, tried in memory: `gatepost try`, and the view Try of the dashboard."""

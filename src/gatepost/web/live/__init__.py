@@ -1,0 +1,1 @@
+"""Live streams: what is read once for all viewers, and the streams of server-sent events."""
