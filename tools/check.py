@@ -45,7 +45,10 @@ COVERED = ("wire", "session", "plugin", "traps", "auth")
 # only once, under coverage.
 PURE = tuple(f"tests/{folder}" for folder in ("model", *COVERED, "lists"))
 # The tests of `make check`.
-QUICK = (*PURE, *(f"tests/{name}" for name in ("config", "registry", "docs", "test_house.py")))
+QUICK = (
+    *PURE,
+    *(f"tests/{name}" for name in ("allow", "config", "registry", "docs", "test_house.py")),
+)
 # These run twice, because tracing changes the order of events; the slow ones start processes, which
 # are not traced.
 TRACED_AGAIN = ("tests/server", "-m", "not slow")

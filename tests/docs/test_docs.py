@@ -385,9 +385,12 @@ OF_DASHBOARD = re.compile(
     r'|[A-Z]+_[A-Z]+ = "((?:dashboard|api) [^"]+)"'
 )
 
+OF_ENTRIES = re.compile(r'"\w+": "(allow entry \w+)"')
+
 
 def _logged_in(text):
     yield from LOGGED.findall(text)
+    yield from OF_ENTRIES.findall(text)
     yield from ("".join(names) for names in OF_DASHBOARD.findall(text))
     for events in OF_PROCESSES.findall(text):
         yield from events

@@ -210,6 +210,34 @@ def test_a_message_that_shadow_mode_let_pass_names_the_plugins():
     assert "No rule and no plugin objected." not in text
 
 
+ENTRY = "192.0.2.0/24 until 2026-12-31 09:00 UTC by alice: ticket 12"
+
+
+def test_a_message_that_an_entry_allowed_names_the_entry_and_the_plugins():
+    answers = [
+        Answer("mail", "dnsbl", "deny", "listed", shadow=True, allowed=ENTRY),
+        Answer("rcpt", "greylist", "defer", "new", shadow=True, allowed=ENTRY),
+    ]
+    text = flat(ACCEPTED.ref, msgspec.structs.replace(ACCEPTED, answers=answers))
+    assert (
+        f"Allowed: {ENTRY}. Otherwise it would have been refused, deferred or held by the plugin"
+        " dnsbl, the plugin greylist."
+    ) in text
+    assert f"the plugin dnsbl would have refused, listed, allowed: {ENTRY}" in text
+    assert "gatepost allow remove 192.0.2.0/24" in text
+    assert "shadow mode" not in text
+
+
+def test_entries_and_shadow_mode_are_both_named():
+    answers = [
+        Answer("mail", "dnsbl", "deny", "listed", shadow=True, allowed=ENTRY),
+        Answer("rcpt", "greylist", "defer", "new", shadow=True),
+    ]
+    text = flat(ACCEPTED.ref, msgspec.structs.replace(ACCEPTED, answers=answers))
+    assert f"Allowed: {ENTRY}." in text
+    assert "Plugins in shadow mode would have refused, deferred or held it: greylist." in text
+
+
 def test_of_many_plugins_in_shadow_mode_some_are_named():
     answers = [Answer("rcpt", f"p{n}", "deny", "", shadow=True) for n in range(9)]
     text = flat(ACCEPTED.ref, msgspec.structs.replace(ACCEPTED, answers=answers))

@@ -13,7 +13,7 @@ from gatepost.traps.guard import (
     is_unrelated,
     losses,
 )
-from gatepost.traps.organisations import organisational
+from gatepost.traps.organisations import is_shared_name, organisational
 
 
 def headers(**fields):
@@ -147,3 +147,19 @@ def test_the_organisation_of_a_domain(domain, organisation):
 
 def test_three_correspondents_are_needed():
     assert UNRELATED == 3
+
+
+@pytest.mark.parametrize(
+    ("domain", "is_shared"),
+    [
+        ("com", True),
+        ("co.uk", True),
+        ("com.au", True),
+        ("example.com", False),
+        ("example.co.uk", False),
+        ("x.uk", False),
+        ("co.example", False),
+    ],
+)
+def test_names_below_which_many_organisations_register_are_known(domain, is_shared):
+    assert is_shared_name(domain) == is_shared

@@ -240,9 +240,10 @@ const walkPages = async (browser) => {
           return { seen: true, html: "" }; // the end of the page: its start follows
         }
         if (window.reached.has(one)) {
-          return null;
+          // A field for a date has several places for the focus.
+          return one === window.last ? { seen: true, html: "" } : null;
         }
-        window.reached.add(one);
+        window.reached.add(window.last = one);
         const style = getComputedStyle(one);
         const box = one.getBoundingClientRect();
         const seen = style.outlineStyle !== "none" && style.outlineWidth !== "0px" && box.width > 0;
@@ -258,10 +259,50 @@ const walkPages = async (browser) => {
     }
     const missed = await page.evaluate(() =>
       [...document.querySelectorAll("a[href], button, input, select, summary")]
-        .filter((one) => one.checkVisibility() && one.type !== "hidden" && !window.reached.has(one))
+        .filter((one) => one.checkVisibility() && one.type !== "hidden")
+        .filter((one) => !(one.type === "radio" ? [...document.getElementsByName(one.name)] : [one])
+          .some((each) => window.reached.has(each)))
         .map((one) => one.outerHTML.slice(0, 120)),
     );
     found.push({ path, faint, missed });
+  }
+  return found;
+};
+
+// Steps by the keyboard alone: Tab goes to what has the name, `keys` are pressed there.
+const actByKeyboard = async (browser) => {
+  const context = await open(browser, { viewport: { width: 1440, height: 900 } });
+  const page = await context.newPage();
+  const found = [];
+  const named = (name) => page.evaluate((text) => {
+    const one = document.activeElement;
+    const label = one.getAttribute("aria-label") || one.labels?.[0]?.textContent || one.textContent;
+    return label.trim().startsWith(text);
+  }, name);
+  for (const step of given.steps) {
+    if (step.open) {
+      await page.goto(given.base + step.open);
+    }
+    if (step.to) {
+      for (let presses = 0; !(await named(step.to)); presses += 1) {
+        if (presses > 200) {
+          throw new Error(`no focus on ${step.to} at ${page.url()}`);
+        }
+        await page.keyboard.press("Tab");
+      }
+    }
+    if (step.text) {
+      await page.keyboard.type(step.text);
+    }
+    for (const key of step.keys || []) {
+      await page.keyboard.press(key);
+    }
+    if (step.wait) {
+      await page.locator(step.wait).first().waitFor();
+    }
+    if (step.read) {
+      found.push((await page.locator(step.read).first().innerText()).trim());
+    }
   }
   return found;
 };
@@ -395,6 +436,7 @@ const follow = async (browser) => {
 const ACTS = {
   now: watchNow,
   follow,
+  keyboard: actByKeyboard,
   markup: findMarkup,
   visit: visitAll,
   walk: walkPages,

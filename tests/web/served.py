@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import sys
 import urllib.parse
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPMessage, HTTPSConnection
 from typing import NamedTuple
 
@@ -42,6 +43,7 @@ VIEWS = (
     "/authentication",
     "/queue",
     "/quarantine",
+    "/allowed",
     "/dossier",
     "/health",
 )
@@ -207,6 +209,13 @@ class Dashboard:
         self._ledger.settimeout(TIMEOUT)
         batches = [decode_batch(self._ledger.recv(PACKET)) for _ in range(count)]
         return [decode(one) for batch in batches for one in batch.records]
+
+    def drop_events(self):
+        """Drop the events that the dashboard has sent so far."""
+        self._ledger.settimeout(0)
+        with suppress(BlockingIOError):
+            while True:
+                self._ledger.recv(PACKET)
 
     def first_link(self):
         """Return the path and query of the link for the first user."""

@@ -4,6 +4,7 @@ import csv
 import html
 import io
 import re
+import time
 import urllib.parse
 
 import msgspec
@@ -15,6 +16,9 @@ from tests.web.made import MARKUP
 from tests.web.served import PASSWORD, VIEWS, Dashboard, write_records
 from tests.web.test_now import while_connected
 
+from gatepost.allow.entry import make_entry
+from gatepost.allow.file import put as put_entry
+from gatepost.allow.subject import parse_subject
 from gatepost.cli.commands import gatepost
 from gatepost.ledger.records import Notice, PluginResult
 from gatepost.metrics.report import HookReport, Report, write_report
@@ -65,6 +69,10 @@ REFLECTED = [
     f"/first?token={IN_URL}",
     f"/review/trap?entry={IN_URL}",
     f"/now/end?ref={IN_URL[:90]}",
+    f"/allow?q={IN_URL}",
+    "/allowed/end?what=client.example",
+    f"/allowed/end?what={IN_URL}",
+    f"/forgive?what={IN_URL}",
 ]
 # Views without a text of a client: numbers, and what needs an open session or a subject.
 WITHOUT = ("/outcomes?", "/now?", "/dossier?period=")
@@ -91,6 +99,15 @@ def _report(folder):
     write_report(folder / "ledger" / "status.json", report)
 
 
+def _allowed(folder):
+    subject, now = parse_subject("client.example"), time.time()
+    put_entry(
+        folder,
+        make_entry(subject, now=now, until=now + 3600, by=SHOWN, note=SHOWN, traps=False),
+        pending=False,
+    )
+
+
 def _records(text=MARKUP):
     transaction, *others = made.hostile(text)
     dmarc = PluginResult("dmarc", "fail", facts={"domain": text, "policy": text})
@@ -108,6 +125,7 @@ def hostile(tmp_path_factory):
     write_records(data, *_records())
     _queue(data)
     _report(data)
+    _allowed(data)
     FileRegistry(data).change(
         TRAP, lambda _: RegisteredTrap(entry=TRAP, by="test", at=1000.0, reason=MARKUP)
     )

@@ -6,9 +6,11 @@ import pytest
 from tests.web.made import accepted, judged, refused, trapped
 from tests.web.served import VIEWS, Dashboard, write_records
 
+from gatepost.allow.entry import Entry
+from gatepost.allow.file import put
 from gatepost.ledger.records import Answer, Client, Connection, Delivery, Notice, RecipientRecord
 
-SECRET = "secret"
+SECRET, FAR = "secret", 4e9
 OTHER = f"{SECRET}@other.example"
 FORMATS = ("", "csv", "json")
 OWN = ("192.0.2.0/24", "client.example", "example.com", "alice@example.com")
@@ -49,6 +51,8 @@ def records():
 def browser(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scoped")
     write_records(folder / "var", *records())
+    entry = Entry(f"{SECRET}.example", FAR, 1.0, SECRET, SECRET)
+    put(folder / "var", entry, pending=False)
     with Dashboard(folder) as dashboard:
         yield dashboard.logged_in("viewer", domains=["example.com"])
 
@@ -66,6 +70,7 @@ def urls():
         "/wrong": ["senders", "messages", "shadow"],
         "/authentication": ["dmarc", "checks", "failing"],
         "/quarantine": ["held"],
+        "/allowed": ["entries"],
         "/health": ["workers", "lists"],
     }
     for path in VIEWS:

@@ -3,14 +3,16 @@
 The plugins are those of the configuration, in this process, with an empty store in memory. Only
 those with `on_learn` are started.
 
-Limits: each plugin has `limits.hook_timeout` for a message, or its own `timeout`. Scope and shadow
-mode do not apply: the administrator asks for it.
+Limits: each plugin has `limits.hook_timeout` for a message, or its own `timeout`, and all together
+have `seconds`. Scope and shadow mode do not apply: the administrator asks for it.
 """
 
 import asyncio
 import inspect
+import math
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from gatepost.config.schema import Config
@@ -23,6 +25,7 @@ from gatepost.plugin.clock import SystemClock
 from gatepost.plugin.contract import implements
 from gatepost.plugin.failure import describe
 from gatepost.plugin.methods import Lesson
+from gatepost.queue.spool import admin
 from gatepost.queue.spool.records import decode_message, transaction
 from gatepost.session.assemble import find_lists, make_resolver, make_setup
 from gatepost.store.memory import MemoryBackend
@@ -49,23 +52,47 @@ class Learned(NamedTuple):
     problem: str = ""
 
 
-def learn_all(config: Config, messages: Iterable[StoredMessage], kind: Lesson) -> list[Learned]:
+def learn_all(
+    config: Config, messages: Iterable[StoredMessage], kind: Lesson, seconds: float = math.inf
+) -> list[Learned]:
     """Return a result for each message and plugin; none if no plugin can learn.
 
     Raises `SetupError`.
     """
-    return asyncio.run(_learn_all(config, messages, kind))
+    return asyncio.run(_learn_all(config, messages, kind, seconds))
 
 
 async def _learn_all(
-    config: Config, messages: Iterable[StoredMessage], kind: Lesson
+    config: Config, messages: Iterable[StoredMessage], kind: Lesson, seconds: float
 ) -> list[Learned]:
+    clock = asyncio.get_running_loop().time
     async with _learners(config) as (learners, timeout):
+        end = clock() + seconds
         return [
-            Learned(one.name, each.plugin.name, await _problem(each, one, kind, timeout))
+            Learned(
+                one.name,
+                each.plugin.name,
+                await _problem(each, one, kind, min(each.timeout or timeout, end - clock())),
+            )
             for one in messages
             for each in learners
         ]
+
+
+def stored(folder: Path, name: str, recipients: Sequence[str]) -> Iterator[StoredMessage]:
+    """Yield a message that can be read more than once; one that has gone is left out."""
+    with admin.open_message(folder, name) as found:
+        if found is None:
+            return
+        facts = found.facts
+
+    def pieces() -> Iterator[bytes]:
+        with admin.open_message(folder, name) as again:
+            if again is None:
+                raise OSError(f"{name} has been removed")
+            yield from again.pieces
+
+    yield StoredMessage(name, recipients, facts, found.size, pieces)
 
 
 @asynccontextmanager
@@ -94,8 +121,10 @@ async def _awaited(result: Any) -> None:
 
 async def _problem(one: Installed, message: StoredMessage, kind: Lesson, seconds: float) -> str:
     """Let a plugin learn; return why it has not, "" if it has."""
+    if seconds <= 0:
+        return "not asked: the time is over"
     try:
-        async with asyncio.timeout(one.timeout or seconds):
+        async with asyncio.timeout(seconds):
             await _learn(one, _transaction(message), kind)
     except TimeoutError:
         return "no answer within the time-out"

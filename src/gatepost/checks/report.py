@@ -145,7 +145,7 @@ def _check_lists_and_plugins(
 ) -> None:
     lists = find_lists(usable)
     with progress([file.path for file in lists.files]):
-        report.errors.extend(_load([*lists.files, *lists.registry.files]))
+        report.errors.extend(_load(lists.all_files))
     report.lists = [ListSummary(str(one.path), len(one.current)) for one in lists.files]
     resolver, clock = make_resolver(usable), SystemClock()
     memory = OpenedStore(MemoryBackend(clock=clock.time), "memory")

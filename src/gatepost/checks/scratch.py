@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
+from gatepost.allow.file import NAME as ALLOWED
 from gatepost.config.schema import Config
 from gatepost.config.units import format_size
 from gatepost.lists.file import INDEX_ABOVE
@@ -28,14 +29,15 @@ _DOT_INTERVAL = 1.0
 def scratch(config: Config) -> Iterator[Config]:
     """Yield the configuration with a data folder that this command can write to.
 
-    It has the registry of the configuration's own data folder.
+    It has the registry of the configuration's own data folder, and what is allowed there.
     """
     cache = config.data_dir / "cache"
     if cache.is_dir() and cache.stat().st_uid == os.geteuid():
         yield config
         return
     with TemporaryDirectory(prefix="gatepost-") as folder:
-        (Path(folder) / REGISTRY).symlink_to(config.data_dir.absolute() / REGISTRY)
+        for name in (REGISTRY, ALLOWED):
+            (Path(folder) / name).symlink_to(config.data_dir.absolute() / name)
         server = msgspec.structs.replace(config.server, data_dir=folder)
         yield msgspec.structs.replace(config, server=server)
 

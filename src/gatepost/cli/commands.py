@@ -22,6 +22,7 @@ COMMANDS = {
     "report": LazyCommand("gatepost.cli.report", "Print the numbers of a day."),
     "dmarc": LazyCommand("gatepost.cli.dmarc", "Report DMARC results, also for domain owners."),
     "traps": LazyCommand("gatepost.cli.traps", "List, add, remove and test traps."),
+    "allow": LazyCommand("gatepost.cli.allow", "Allow mail that plugins refuse, until a time."),
     "table": LazyCommand("gatepost.cli.table", "Look keys up in a table, as postmap -q."),
     "users": LazyCommand("gatepost.cli.users", "List, add and remove users for authentication."),
     "web": LazyCommand("gatepost.cli.web", "Manage the users of the dashboard."),

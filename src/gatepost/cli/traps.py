@@ -3,16 +3,18 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
 
+from gatepost.checks.forgiving import ForgiveError, SubjectError, subjects_of
+from gatepost.checks.forgiving import forgive as forgiven
 from gatepost.checks.report import line_errors
 from gatepost.checks.scratch import progress, scratch
 from gatepost.cli.shared import (
     backtest,
     correspondents,
-    forgiving,
     registered,
     trap_adding,
     trap_export,
@@ -23,9 +25,12 @@ from gatepost.cli.shared import (
     trap_story,
 )
 from gatepost.cli.shared.lazy import SuggestingGroup
+from gatepost.cli.shared.ledger_files import open_ledger
 from gatepost.cli.shared.output import Failure, WrongUsage, print_error, print_json, print_line
 from gatepost.cli.shared.settings import config_option, json_option, read_config
 from gatepost.config.schema import Config
+from gatepost.ledger.records import Record
+from gatepost.ledger.selection import Key
 from gatepost.lists.entry import ListEntry
 from gatepost.model.address import Address, AddressError
 from gatepost.model.session import TrapHit
@@ -225,11 +230,22 @@ def forgive(what: tuple[str, ...], *, file: Path, as_json: bool) -> int:
     The exit status is 1 if nothing was on record.
     """
     config = read_config(file)
-    subjects = [one for text in what for one in forgiving.subjects_of(text, config)]
-    found = forgiving.forgive(subjects, config)
+    try:
+        subjects = [one for text in what for one in subjects_of(text, partial(_records, config))]
+        found = forgiven(subjects, config)
+    except SubjectError as error:
+        raise WrongUsage(str(error)) from error
+    except ForgiveError as error:
+        raise Failure(str(error)) from error
     if as_json:
         print_json([one._asdict() for one in found])
     else:
         for one in found:
             print_line(f"{one.name}: {'forgiven' if one.deleted else 'nothing on record'}")
     return 0 if any(one.deleted for one in found) else 1
+
+
+def _records(config: Config, ref: str) -> list[Record]:
+    """Return the records of a reference."""
+    with open_ledger(config) as reader:
+        return list(reader.find(Key("ref", ref)))

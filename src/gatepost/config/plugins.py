@@ -98,6 +98,16 @@ class PluginConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             "A broken plugin must neither let mail through unchecked nor lose mail.",
         ),
     ] = "defer"
+    allowed: Annotated[
+        Literal["auto", "lift", "keep"],
+        Key(
+            choice("auto", "lift", "keep"),
+            "What `gatepost allow` does to its decisions about allowed mail. lift: they have no"
+            " effect. keep: they stay. auto: lift, except for the shipped plugins that find malware"
+            " or loops or limit resources.",
+            "A partner whose mail is allowed can still send a virus.",
+        ),
+    ] = "auto"
     timeout: Annotated[
         float | None,
         Key(

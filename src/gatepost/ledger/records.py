@@ -41,6 +41,8 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     `[limits]`. `about` is the recipient, the user, or the argument of the command that it is about,
     such as the name in HELO. `reply` is the reply that the client got, with the codes. `seconds` is
     how long the hook took, 0 if it was not measured. With `shadow` the opinion had no effect.
+    `allowed` is the entry of `gatepost allow` because of which it had none, "" if the plugin is in
+    shadow mode.
     """
 
     hook: str
@@ -51,6 +53,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     about: str = ""
     seconds: float = 0.0
     shadow: bool = False
+    allowed: str = ""
 
 
 class Trap(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

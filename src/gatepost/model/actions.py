@@ -136,12 +136,12 @@ class Actions(Acting):
         if chosen:
             self._record(f"route {name}", _listed(chosen))
 
-    def quarantine(self, reason: str) -> None:
+    def quarantine(self, tx: Transaction, reason: str) -> None:
         """Hold the message, see `Transaction.quarantine`."""
         check_reason(reason)
         if self.author.shadow:
             self._record("held", reason)
-        else:
+        elif not self.author.lifts_hold(tx, reason):
             self.hold(Hold(reason, self.author.plugin))
 
     def change_sender(

@@ -5,7 +5,7 @@ It is looked up only when a plugin does something. Most methods do nothing, and 
 
 from collections.abc import Iterator, Sequence
 from operator import length_hint
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -21,12 +21,19 @@ class Author(Protocol):
     def shadow(self) -> bool:
         """Return whether the plugin is in shadow mode."""
 
+    def lifts_hold(self, tx: Any, reason: str) -> bool:
+        """Return whether `gatepost allow` takes the effect from a hold, and record that."""
+
 
 class Named(msgspec.Struct, frozen=True):
     """An author that is known by its name."""
 
     plugin: str = ""
     shadow: bool = False
+
+    def lifts_hold(self, _tx: Any, _reason: str) -> bool:
+        """Return False: what the server itself does is not lifted."""
+        return False
 
 
 UNKNOWN = Named()
@@ -55,3 +62,7 @@ class Turn(msgspec.Struct, frozen=True, eq=False):
     def shadow(self) -> bool:
         """True if the plugin is in shadow mode."""
         return self.authors[self.index].shadow
+
+    def lifts_hold(self, tx: Any, reason: str) -> bool:
+        """See `Author.lifts_hold`."""
+        return self.authors[self.index].lifts_hold(tx, reason)

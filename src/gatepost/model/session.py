@@ -46,11 +46,15 @@ class AuthFacts(msgspec.Struct, frozen=True):
 
 
 class Opinion(NamedTuple):
-    """A decision of a plugin in shadow mode: its method, its name, the `Decision`."""
+    """A decision without effect: the method, the name of the plugin, the `Decision`.
+
+    The plugin is in shadow mode, or `allowed` is the entry of `gatepost allow` as text.
+    """
 
     method: str
     plugin: str
     decision: Any
+    allowed: str = ""
 
 
 # More opinions on a session or transaction are not kept.
@@ -88,8 +92,8 @@ class Session(msgspec.Struct, frozen=True, eq=False):
     dict for plugins that lasts as long as the connection; STARTTLS does not clear it.
 
     `listener` is the name of the listener, "" if it has none. `in_relay_network` is true if the
-    client is in a network of `relay_for` of a route. `opinions` are the decisions of plugins in
-    shadow mode. `input` is what the client has sent.
+    client is in a network of `relay_for` of a route. `opinions` are the decisions of plugins that
+    have no effect. `input` is what the client has sent.
 
     Behind a trusted proxy, `peer` and `local` are the addresses that the proxy reports. `via` is
     then the proxy's own address, `proxy` its PROXY header, and `xclient` the attributes of XCLIENT
@@ -256,7 +260,7 @@ class Acting(Protocol):
     ) -> None:
         """Choose the route of recipients."""
 
-    def quarantine(self, reason: str) -> None:
+    def quarantine(self, tx: "Transaction", reason: str) -> None:
         """Hold the message in the queue, in the name of the plugin that runs."""
 
     def hold(self, hold: Hold) -> None:
@@ -300,7 +304,7 @@ class Transaction(msgspec.Struct, frozen=True, eq=False):
     complete. `queue_id` is that of the mail server if Gatepost is its milter, "" before it is
     known. `next_hops` are the next hops that have accepted the message, each with its reply.
     `notes` is a dict for plugins that lasts as long as the transaction. `opinions` are the
-    decisions of plugins in shadow mode.
+    decisions of plugins that have no effect.
 
     The methods work from `on_mail` to `on_deliver`, and raise RuntimeError outside of these.
     """
@@ -365,7 +369,7 @@ class Transaction(msgspec.Struct, frozen=True, eq=False):
 
     def quarantine(self, reason: str) -> None:
         """Do what the decision `hold(reason)` does, from a method that returns no decision."""
-        self._acting().quarantine(reason)
+        self._acting().quarantine(self, reason)
 
     def change_sender(
         self,

@@ -94,7 +94,8 @@ class Plugin(HookMethods):
     name plugins that must run later or earlier, in any configured order. `requires` names plugins
     whose results it needs: without them the server does not start. With
     `blocking` the synchronous methods run in a thread, for work that takes more than a millisecond.
-    With `uses_dns` `gatepost check` examines the name servers.
+    With `uses_dns` `gatepost check` examines the name servers. With `keeps_decisions` an entry of
+    `gatepost allow` does not lift its decisions: for malware, loops and resources.
     """
 
     class Options(BaseOptions):
@@ -108,6 +109,7 @@ class Plugin(HookMethods):
     requires: ClassVar[Collection[str]] = ()
     blocking: ClassVar[bool] = False
     uses_dns: ClassVar[bool] = False
+    keeps_decisions: ClassVar[bool] = False
 
     # The loader sets it before `__init__`. The default is that of a plugin that is created in code.
     config_place: Place = Place()
@@ -265,6 +267,8 @@ class Installed(msgspec.Struct, frozen=True, eq=False):
     `on_error` is the effect of its failures: defer, skip or deny. `timeout` is in seconds, for each
     method; None is the usual one. `threads` is the number of its threads if it blocks. With
     `shadow` its decisions are only logged. `scope` is None if it is called in every session.
+    `allowed` is what `gatepost allow` does to its decisions: "lift", "keep", or "auto" for
+    what the plugin has in `keeps_decisions`.
     """
 
     plugin: Plugin
@@ -273,3 +277,9 @@ class Installed(msgspec.Struct, frozen=True, eq=False):
     threads: int = DEFAULT_THREADS
     shadow: bool = False
     scope: Scope | None = None
+    allowed: str = "auto"
+
+    @property
+    def is_lifted(self) -> bool:
+        """Return whether `gatepost allow` takes the effect from its decisions."""
+        return not self.plugin.keeps_decisions if self.allowed == "auto" else self.allowed == "lift"

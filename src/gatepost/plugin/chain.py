@@ -14,7 +14,8 @@ misses the deadline. Its `on_error` decides: "defer" (the default) and "deny" re
 "skip" asks the next plugin. A failed observer refuses the command as well, because it might have
 found the reason to refuse; the other observers still run.
 
-A method of a plugin in shadow mode decides nothing: what it would have decided is logged.
+A method of a plugin in shadow mode decides nothing: what it would have decided is logged. The same
+goes for a decision about mail that `gatepost allow` allows (`gatepost.plugin.lifting`).
 
 The time of methods is measured as `gatepost.plugin.latency` describes.
 """
@@ -30,7 +31,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from gatepost.model.author import Author, Turn
-from gatepost.model.decision import Decision, Verdict, accept, defer, deny
+from gatepost.model.decision import Decision, Verdict, accept, defer, deny, hold
 from gatepost.model.facts import set_fact
 from gatepost.model.reply import Reply
 from gatepost.model.session import Hold, Session, Transaction, check_reason
@@ -41,6 +42,7 @@ from gatepost.plugin.continuation import Exit, contained
 from gatepost.plugin.driver import Driver, Wait
 from gatepost.plugin.hooks import ANY_2XX, HOLDING, SELECTIVE, reply_for
 from gatepost.plugin.latency import SAMPLING, HookLatency, next_distance
+from gatepost.plugin.lifting import Lifting
 from gatepost.plugin.scope import Scope
 
 # The reason of the decisions that stand for a failed plugin.
@@ -58,6 +60,7 @@ SLOW_IN_PLACE: Final = 0.1
 # The share of its time-out after which a method that waits is reported as slow.
 SLOW_SHARE = 0.5
 
+_ACCEPT: Final = Verdict.ACCEPT
 _REFUSALS = {Verdict.DENY: deny, Verdict.DEFER: defer}
 
 
@@ -94,7 +97,8 @@ class BoundHook(FrozenIdentity, frozen=True, eq=False):
     `method` is called with the hook's arguments; it returns None outside `scope`.
     `answers` is true if it may return a decision, `codes` are the codes that `accept` may have, the
     usual one first; without any, `accept` has no text. `timeout` is in seconds. With `shadow` its
-    decisions are only logged. `read` makes a decision of a result that is none, or raises
+    decisions are only logged. `lifting` has what `gatepost allow` allows, None where it has no
+    effect. `read` makes a decision of a result that is none, or raises
     TypeError.
     """
 
@@ -109,6 +113,7 @@ class BoundHook(FrozenIdentity, frozen=True, eq=False):
     scope: Scope | None = None
     read: Callable[[Any], Decision] | None = None
     latency: HookLatency = msgspec.field(default_factory=HookLatency)
+    lifting: Lifting | None = None
 
     async def await_result(self, result: Awaitable[Any], args: tuple[Any, ...]) -> Answer | None:
         """Wait for the method's result, at most for its time-out."""
@@ -164,8 +169,7 @@ class BoundHook(FrozenIdentity, frozen=True, eq=False):
             _check_decision(result, self._hook, self.codes)
         except (TypeError, ValueError) as error:
             return self.failed(error, args)
-        if self.shadow:
-            trouble.shadowed(self.plugin, self.name, result, args)
+        if self._has_no_effect(result, args):
             return None
         if result.verdict is Verdict.HOLD:
             _hold(args[0], Hold(result.reason, self.plugin))
@@ -177,6 +181,23 @@ class BoundHook(FrozenIdentity, frozen=True, eq=False):
             return self._refuse_some(answer, args[0])
         except (TypeError, ValueError) as error:
             return self.failed(error, args)
+
+    def lifts_hold(self, tx: Transaction, reason: str) -> bool:
+        """Return whether `gatepost allow` takes the effect from `tx.quarantine(reason)`."""
+        return self._has_no_effect(hold(reason), (tx,))
+
+    def _has_no_effect(self, decision: Decision, args: tuple[Any, ...]) -> bool:
+        """Return whether a decision is only recorded, and record it: by shadow mode or an entry."""
+        if self.shadow:
+            trouble.without_effect(self.plugin, self.name, decision, args)
+            return True
+        if self.lifting is None or decision.verdict is _ACCEPT:
+            return False
+        entry = self.lifting.entry_for(decision, args)
+        if entry is None:
+            return False
+        trouble.without_effect(self.plugin, self.name, decision, args, allowed=str(entry))
+        return True
 
     @property
     def _hook(self) -> str:

@@ -27,6 +27,8 @@ from gatepost.plugin.hooks import (
     NOTIFICATIONS,
     STAGES,
 )
+from gatepost.plugin.lifting import HOOKS as LIFTED
+from gatepost.plugin.lifting import Lifting
 from gatepost.plugin.lookups import read_lookup
 from gatepost.plugin.metrics import MetricsSnapshot
 from gatepost.plugin.notifier import Notifier
@@ -47,14 +49,17 @@ class PluginHost:
     `chains` has a `Chain` for every hook, `busy` only those that are not empty. With `after_any`,
     which follows every hook, it has all of them. `notifications` has
     a chain for every notification; its methods are followers. `lookup` has the methods that
-    recognise local recipients. `additions` are the plugins' commands and parameters. Raises
-    `PluginError` for a method that is misspelt or takes the wrong arguments and for a command or
-    parameter that cannot be added, `OrderError` if no order is possible, ValueError if two plugins
-    add the same command.
+    recognise local recipients. `additions` are the plugins' commands and parameters. `lifting` has
+    what `gatepost allow` allows. Raises `PluginError` for a method that is misspelt or takes the
+    wrong arguments and for a command or parameter that cannot be added, `OrderError` if no order is
+    possible, ValueError if two plugins add the same command.
     """
 
     def __init__(
-        self, installed: Sequence[Installed] = (), timeout: float = DEFAULT_TIMEOUT
+        self,
+        installed: Sequence[Installed] = (),
+        timeout: float = DEFAULT_TIMEOUT,
+        lifting: Lifting | None = None,
     ) -> None:
         for one in installed:
             for problem in (*problems(one.plugin), *addition_problems(one.plugin)):
@@ -64,6 +69,7 @@ class PluginHost:
         self.installed = in_order(installed)
         self.additions = collect(self.installed)
         self._timeout = timeout
+        self._lifting = lifting
         self._driver = Driver()
         self._threads: dict[Plugin, PluginThreads] = {}
         self.chains = {name: self._chain(name, hook.codes) for name, hook in HOOKS.items()}
@@ -127,6 +133,7 @@ class PluginHost:
                 one.shadow,
                 one.scope,
                 read,
+                lifting=self._lifting if one.is_lifted and hook in LIFTED else None,
             )
             for one in self.installed
             if implements(one.plugin, name)

@@ -1,4 +1,4 @@
-"""The log lines about plugins: failures, slow methods, and decisions of plugins in shadow mode.
+"""The log lines about plugins: failures, slow methods, and decisions without effect.
 
 Each line has the reference that the client's reply ends with, and the client.
 Limits: one line a minute about a slow method; the next one counts the others.
@@ -53,16 +53,20 @@ def _keep_opinion(fact: Session | Transaction, opinion: Opinion) -> None:
         keep(fact, "opinions", opinion)
 
 
-def shadowed(plugin: str, method: str, decision: Decision, args: tuple[Any, ...]) -> None:
-    """Keep what a plugin in shadow mode would have decided; log it outside of transactions.
+def without_effect(
+    plugin: str, method: str, decision: Decision, args: tuple[Any, ...], allowed: str = ""
+) -> None:
+    """Keep what a plugin would have decided; log it outside of transactions.
 
-    The line of a transaction has it.
+    It is in shadow mode, or `allowed` is the entry of `gatepost allow`. The line of a transaction
+    has it.
     """
     subject = args[0] if args else None
     if isinstance(subject, Session | Transaction):
-        _keep_opinion(subject, Opinion(method, plugin, decision))
+        _keep_opinion(subject, Opinion(method, plugin, decision, allowed))
     if isinstance(subject, Transaction):
         return
     fields = {"plugin": plugin, "method": method, "verdict": decision.verdict.value}
-    codes = {"code": decision.code} if decision.code else {}
-    _log.info("plugin would decide", **fields, **codes, reason=decision.reason, **client_of(args))
+    more = {"code": decision.code, "allowed": allowed}
+    known = {name: value for name, value in more.items() if value}
+    _log.info("plugin would decide", **fields, **known, reason=decision.reason, **client_of(args))

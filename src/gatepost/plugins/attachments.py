@@ -59,6 +59,8 @@ _MOST_MARKS = 5
 class Attachments(Plugin):
     """Adds a result for each finding, or "clean", "none" or "skipped"."""
 
+    keeps_decisions = True
+
     class Options(Plugin.Options):
         """The forbidden files, the reactions, and the limits."""
 

@@ -39,6 +39,8 @@ class Clamav(Scanner[Answer]):
 
     result = "clamav"
 
+    keeps_decisions = True
+
     class Options(ScannerOptions):
         """The address of clamd, and the reactions."""
 

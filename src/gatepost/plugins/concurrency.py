@@ -78,6 +78,8 @@ class Concurrency(Plugin):
 
     after = frozenset({"dnsbl", "dnswl", "early_talker", "geo", "iprev", "p0f", "rate_limit"})
 
+    keeps_decisions = True
+
     class Options(Plugin.Options):
         """The rules, and how often workers announce their sessions."""
 

@@ -26,6 +26,8 @@ _ADDRESS = re.compile(r"[^\s<>(),;:]+@[^\s<>(),;:]+")
 class Loops(Plugin):
     """Adds the result `loops`: "pass", or the first finding."""
 
+    keeps_decisions = True
+
     class Options(Plugin.Options):
         """Reactions by what is found."""
 

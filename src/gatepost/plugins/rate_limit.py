@@ -123,6 +123,8 @@ class RateLimit(Plugin):
         }
     )
 
+    keeps_decisions = True
+
     class Options(Plugin.Options):
         """The rules, and the clients that those about clients leave out."""
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gatepost.disk.durable import ensure_private
-from gatepost.disk.rewrite import append_line, locked, sync_entry
+from gatepost.disk.rewrite import append_line, locked, own_as_folder, sync_entry
 from gatepost.lists.addresses import AddressList
 from gatepost.lists.entry import ListEntry, parse_octets, parse_or_error
 from gatepost.lists.file import ListFile
@@ -72,7 +72,7 @@ class FileRegistry(Registry):
         """See `Registry.change`."""
         ensure_private(self.path.parent)
         with locked(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640) as file:
-            _own_as_folder(file, self.path.parent)
+            own_as_folder(file, self.path.parent)
             trap = edit(next(_states_from_end(file, entry), None))
             append_line(file, trap.line().encode())
         sync_entry(self.path)
@@ -108,13 +108,6 @@ class FileRegistry(Registry):
         """Wait for changes in the background."""
         if self._thread is not None:
             self._thread.shutdown()
-
-
-def _own_as_folder(file: BinaryIO, folder: Path) -> None:
-    """Give a file of root to the owner of its folder: a server that is not root writes to it."""
-    owner, found = folder.stat(), os.fstat(file.fileno())
-    if os.geteuid() == 0 and found.st_uid != owner.st_uid:
-        os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
 
 
 def _states_from_end(file: BinaryIO, entry: str) -> Iterator[RegisteredTrap]:

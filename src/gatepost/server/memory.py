@@ -17,6 +17,7 @@ from gatepost.ledger.records import Record
 from gatepost.lists.addresses import AddressList
 from gatepost.net.resolver import Resolver
 from gatepost.plugin.base import Installed, Plugin
+from gatepost.plugin.lifting import AllowSource
 from gatepost.plugin.metrics import MetricsSnapshot
 from gatepost.plugin.virtual_clock import VirtualClock
 from gatepost.registry.registry import Registry
@@ -87,7 +88,8 @@ class MemoryServer:
     A `Capture` plugin comes last and accepts the messages. Facts go to the log unless there is a
     `recorder`. `resolver` is for routes and plugins, None for that of the configuration. `store` is
     for plugins, None for an empty one in memory. `registry` has the registered traps, None for
-    those of the configuration, which then do not change. `tables` are used instead of those of the
+    those of the configuration, which then do not change. `allowed` has the entries of
+    `gatepost allow`, None for those of the configuration. `tables` are used instead of those of the
     configuration with the same specification. `setup` and `connections` are those of the
     server, for tests of the server.
     """
@@ -105,6 +107,7 @@ class MemoryServer:
         store: OpenedStore | None = None,
         registry: Registry | None = None,
         tables: Mapping[str, Table] | None = None,
+        allowed: AllowSource | None = None,
     ) -> None:
         self._plugins = plugins
         self._traps = trap_list(traps)
@@ -118,6 +121,7 @@ class MemoryServer:
         self._store = memory if store is None else store
         self._registry = registry
         self._tables = tables
+        self._allowed = allowed
         self._capture = Capture()
         self._spool = MemorySpool(self._capture.messages)
 
@@ -151,6 +155,7 @@ class MemoryServer:
         load_lists(lists)
         lists.traps.append(self._traps)
         lists.registry = self._registry or TrialRegistry(lists.registry)
+        lists.allowed = self._allowed or lists.allowed
         plugins = [*self._plugins, self._capture]
         self.setup = make_setup(
             self._config,

@@ -41,6 +41,7 @@ from gatepost.queue.recording import Keep
 from gatepost.queue.spool.folder import files as spool_files
 from gatepost.queue.spool.sql.schema import VersionError
 from gatepost.registry.mailboxes import retire_mailboxes
+from gatepost.server.allowing import record_changes
 from gatepost.server.connections import SWEEP, Connections
 from gatepost.server.control_socket import ControlSocket
 from gatepost.server.figures import Figures
@@ -195,6 +196,7 @@ class Server:
             store = self._open_store(stack)
             resolver = self._open_resolver(stack)
             worker = 0 if self._slot is None else self._slot.number
+            records = self._open_ledger(stack)
             setup = make_setup(
                 self._config,
                 lists,
@@ -202,7 +204,7 @@ class Server:
                 self._clock,
                 folder,
                 recorder=self._recorder,
-                records=self._open_ledger(stack),
+                records=records,
                 targets=self._targets,
                 resolver=resolver,
                 store=store,
@@ -220,8 +222,7 @@ class Server:
             await _start_plugins(setup, stack)
             stack.push_async_callback(setup.router.stop)
             await setup.router.start()
-            watched = [*lists.files, *lists.registry.files, *setup.tables.files]
-            watcher = FileWatcher(watched, functools.partial(_list_changed, setup, lists))
+            watcher = _watcher(setup, lists, records)
             watcher.start()
             stack.push_async_callback(watcher.stop)
             await self._run_queue(setup, stack)
@@ -439,7 +440,7 @@ async def _all_gone(connections: Connections, stop_timeout: float) -> None:
 
 def _report(lists: Lists) -> None:
     """Log the errors of the lists."""
-    for file in (*lists.files, *lists.registry.files):
+    for file in lists.all_files:
         _report_lines(file.current.errors)
     for late in (file for file in lists.traps if isinstance(file, ListFile) and file.is_late):
         _log.warning("trap list not in force", path=str(late.path), entries=len(late.current))
@@ -449,6 +450,13 @@ def _report_unarmed(setup: Setup) -> None:
     """Log the traps that have no effect; this reads all lists."""
     for unarmed in setup.traps.table.unarmed_entries():
         _log.warning("trap not armed", problem=str(unarmed))
+
+
+def _watcher(setup: Setup, lists: Lists, records: Keep | None) -> FileWatcher:
+    """Return what follows the files of lists and tables."""
+    record_changes(lists.allowed, records)
+    watched = [*lists.all_files, *setup.tables.files]
+    return FileWatcher(watched, functools.partial(_list_changed, setup, lists))
 
 
 def _list_changed(setup: Setup, lists: Lists, change: FileChange) -> None:

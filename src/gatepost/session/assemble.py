@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from gatepost.allow.file import AllowFile
 from gatepost.auth.authority import Authority
 from gatepost.auth.users import UsersFile
 from gatepost.config.plugins import ConditionsConfig, PluginConfig
@@ -32,6 +33,7 @@ from gatepost.net.tls import KeyPair, TlsError
 from gatepost.plugin.base import Installed, Plugin
 from gatepost.plugin.clock import Clock, SystemClock
 from gatepost.plugin.host import PluginError, PluginHost
+from gatepost.plugin.lifting import AllowSource, Lifting
 from gatepost.plugin.loader import PluginOptionsError, load_plugin
 from gatepost.plugin.lookups import Lookups
 from gatepost.plugin.order import OrderError
@@ -72,7 +74,10 @@ class SetupError(Exception):
 
 
 class Lists(msgspec.Struct, eq=False):
-    """The lists of a configuration, the registry, and the files to watch besides it."""
+    """The lists of a configuration, the registry, what is allowed, and the files to watch besides.
+
+    `allowed` is an `AllowFile`, or an `AllowList` in tests.
+    """
 
     domains: list[Any]
     known: list[ListSource]
@@ -80,7 +85,18 @@ class Lists(msgspec.Struct, eq=False):
     trusted: list[SenderFile | SenderList]
     users: UsersFile | None
     registry: Registry
+    allowed: AllowSource
     files: list[Any]
+
+    @property
+    def all_files(self) -> list[Any]:
+        """The files to read and to watch."""
+        allowed = [self.allowed] if isinstance(self.allowed, AllowFile) else []
+        return [*self.files, *self.registry.files, *allowed]
+
+    def lifting(self, clock: Clock) -> Lifting:
+        """Return what is allowed, for plugins and traps."""
+        return Lifting(self.allowed, clock)
 
 
 def find_lists(config: Config) -> Lists:
@@ -106,7 +122,8 @@ def find_lists(config: Config) -> Lists:
     registry = FileRegistry(config.data_dir)
     files: list[Any] = [*domain_files, *known_files, *trap_files, *trusted_files]
     files += filter(None, (users,))
-    return Lists(domains, known, list(trap_files), trusted, users, registry, files)
+    allowed = AllowFile(config.data_dir)
+    return Lists(domains, known, list(trap_files), trusted, users, registry, allowed, files)
 
 
 def load_lists(lists: Lists, *, late_traps: bool = False) -> None:
@@ -116,7 +133,7 @@ def load_lists(lists: Lists, *, late_traps: bool = False) -> None:
     of users, mail for them would be refused.
     """
     begun = lists.traps if late_traps else []
-    files = [*lists.files, *lists.registry.files]
+    files = lists.all_files
     _read_each([file.begin if file in begun else file.load for file in files])
 
 
@@ -202,6 +219,7 @@ def install(plugin: Plugin, use: PluginConfig) -> Installed:
         use.threads,
         use.action == "log",
         None if scope == Scope() else scope,
+        use.allowed,
     )
 
 
@@ -251,11 +269,11 @@ def make_setup(
     """Return the setup of a worker; `plugins` come after those of the configuration.
 
     `folder` is for messages too large for memory. Facts go to the log unless there is a `recorder`.
-    `records` is called with each record of the ledger.
-    `targets` are delivery targets by scheme, in addition to those of Gatepost and of installed
-    packages. `resolver` is for routes and plugins, `store` for plugins, by default those of the
-    configuration. `tables` are used instead of those of the configuration with the same
-    specification. `worker` is the number of the worker. Raises `SetupError`.
+    `records` is called with each record of the ledger. `targets` are delivery targets by scheme, in
+    addition to those of Gatepost and of installed packages. `resolver` is for routes and plugins,
+    `store` for plugins, by default those of the configuration. `tables` are used instead of those
+    of the configuration with the same specification. `worker` is the number of the worker. Raises
+    `SetupError`.
     """
     clock = SystemClock() if clock is None else clock
     resolver = make_resolver(config) if resolver is None else resolver
@@ -265,14 +283,14 @@ def make_setup(
         *(lists.registry, tuple(lists.known), *_open_tables(config, clock, tables)),
     )
     installed = _install_all(config, plugins, services)
-    host, router = _host_and_router(config, installed, targets, resolver)
+    host, router = _host_and_router(config, installed, targets, resolver, lists.lifting(clock))
     setup = Setup(
         hostname=config.server.hostname,
         limits=config.limits,
         domains=tuple(lists.domains),
         known=services.known,
         subaddress=config.recipients.subaddress,
-        traps=_trap_rule(config, lists),
+        traps=_trap_rule(config, lists, lists.lifting(clock)),
         plugins=host,
         router=router,
         calls_ahead=uses_call_ahead(router),
@@ -305,11 +323,12 @@ def _host_and_router(
     installed: Sequence[Installed],
     targets: Mapping[str, type[Target]] | None,
     resolver: Resolver,
+    lifting: Lifting,
 ) -> tuple[PluginHost, Router]:
     """Return the plugins' host and the routes; raises `SetupError`."""
     base, hostname = config.base, config.server.hostname
     try:
-        host = PluginHost(installed, config.limits.hook_timeout)
+        host = PluginHost(installed, config.limits.hook_timeout, lifting)
         router = make_router(
             config.route, base=base, hostname=hostname, targets=targets, resolver=resolver
         )
@@ -365,7 +384,7 @@ def _facts(config: Config, lists: Lists, worker: int) -> ServerFacts:
     )
 
 
-def _trap_rule(config: Config, lists: Lists) -> TrapRule:
+def _trap_rule(config: Config, lists: Lists, lifting: Lifting) -> TrapRule:
     traps, many = config.traps, config.traps.many_unknown
     return TrapRule(
         TrapTable(lists.traps, lists.known, lists.registry),
@@ -380,6 +399,7 @@ def _trap_rule(config: Config, lists: Lists) -> TrapRule:
         traps.mark_score,
         _table_changes(config),
         tuple(lists.trusted),
+        lifting,
     )
 
 

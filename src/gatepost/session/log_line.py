@@ -171,8 +171,9 @@ def _add_others(line: Line, record: Transaction) -> None:
 
 
 def _would(answer: Answer) -> str:
-    """Return what a plugin in shadow mode would have decided."""
+    """Return what a plugin would have decided, and the entry that has allowed the mail."""
     text = f"{answer.verdict} {answer.reason} ({answer.by}, {answer.hook})"
+    text += f", allowed: {answer.allowed}" if answer.allowed else ""
     return text.replace("  ", " ")
 
 

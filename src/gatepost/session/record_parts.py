@@ -101,7 +101,7 @@ def _rare(
     if story is not NOTHING:
         _add_story(fields, story, final)
     if tx.opinions:
-        fields["answers"] = [*story.answers, *shadow(tx.opinions)]
+        fields["answers"] = [*story.answers, *shadow(tx.opinions, privacy)]
     if tx.refused:
         fields["refused_count"] = len(tx.refused)
     if tx.trap_hits:
@@ -310,8 +310,8 @@ def _result(one: Result, privacy: Privacy) -> r.PluginResult:
 _OWN_FIELDS: Final = frozenset({"score", "reason"})
 
 
-def shadow(opinions: Sequence[Opinion]) -> list[r.Answer]:
-    """Return the opinions of plugins in shadow mode."""
+def shadow(opinions: Sequence[Opinion], privacy: Privacy) -> list[r.Answer]:
+    """Return the opinions without effect: of plugins in shadow mode, and about allowed mail."""
     return [
         r.Answer(
             one.method.removeprefix("on_"),
@@ -320,6 +320,7 @@ def shadow(opinions: Sequence[Opinion]) -> list[r.Answer]:
             one.decision.reason,
             text(one.decision.text or ""),
             shadow=True,
+            allowed=privacy.sentence(one.allowed),
         )
         for one in opinions
     ]

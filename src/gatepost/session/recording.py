@@ -160,7 +160,7 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
         story = self._stories.pop(session.id, NOTHING)
         answers: Sequence[r.Answer] = ()
         if story.answers or session.opinions:
-            answers = [*story.answers, *shadow(session.opinions)]
+            answers = [*story.answers, *shadow(session.opinions, self._privacy)]
         self._keep(
             r.Connection(
                 session.started,
@@ -239,7 +239,7 @@ class RecordMaker(DeliveryRecordMaker, Recorder):
                 answer.reply,
                 max(0.0, self._time() - tx.received),
                 hook=answer.hook,
-                answers=[answer, *shadow(tx.opinions)],
+                answers=[answer, *shadow(tx.opinions, self._privacy)],
             )
         )
 

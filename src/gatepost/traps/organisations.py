@@ -19,3 +19,9 @@ def organisational(domain: str) -> str:
     labels = domain.rstrip(".").split(".")
     is_shared = len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in _SHARED_NAMES
     return ".".join(labels[-3 if is_shared else -2 :])
+
+
+def is_shared_name(domain: str) -> bool:
+    """Return whether many organisations have names below a domain, as far as it is known here."""
+    first, _, last = domain.partition(".")
+    return not last or ("." not in last and len(last) == 2 and first in _SHARED_NAMES)

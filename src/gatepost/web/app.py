@@ -22,11 +22,16 @@ from gatepost.web import login
 from gatepost.web.access.client import client_of
 from gatepost.web.access.entries import EntriesError
 from gatepost.web.access.forms import read_form
+from gatepost.web.allowing import allow_page, end_page
+from gatepost.web.allows import PATH as ALLOW
 from gatepost.web.api.app import make_api
 from gatepost.web.changing import change_queue
 from gatepost.web.ending import end_session
 from gatepost.web.errors import error_response
+from gatepost.web.forgiving import forgive_page
 from gatepost.web.guard import BODY, Guard
+from gatepost.web.learning import PATH as LEARN
+from gatepost.web.learning import learn_page
 from gatepost.web.pages import page
 from gatepost.web.problems import BASE, STATUS
 from gatepost.web.registry import VIEWS
@@ -37,6 +42,8 @@ from gatepost.web.status import StatusPage
 from gatepost.web.streaming import EVENTS_PATH, LIVE, SESSIONS_PATH, rows_stream, sessions_stream
 from gatepost.web.trials import most_octets
 from gatepost.web.trying import refuse, try_page
+from gatepost.web.views.allowed import END_PATH as END_ENTRY
+from gatepost.web.views.forgiving import PATH as FORGIVE
 from gatepost.web.views.now import END_PATH
 from gatepost.web.views.review import PATH
 from gatepost.web.views.try_form import PATH as TRY_PATH
@@ -65,6 +72,10 @@ def make_app(site: Site) -> ASGIApp:
                 Route("/message/{ref}", _for_users(site, show_message)),
                 Route(PATH, _for_users(site, trap_page), methods=["GET", "POST"]),
                 Route(END_PATH, _for_users(site, end_session), methods=["GET", "POST"]),
+                Route(ALLOW, _for_users(site, allow_page), methods=["GET", "POST"]),
+                Route(END_ENTRY, _for_users(site, end_page), methods=["GET", "POST"]),
+                Route(FORGIVE, _for_users(site, forgive_page), methods=["GET", "POST"]),
+                Route(LEARN, _for_users(site, learn_page), methods=["POST"]),
                 Route(SESSIONS_PATH, _for_users(site, sessions_stream)),
                 Route(EVENTS_PATH, _for_users(site, rows_stream)),
                 Route("/queue/change", _for_users(site, change_queue), methods=["POST"]),

@@ -5,6 +5,8 @@ from typing import TypeVar
 
 import msgspec
 
+from gatepost.allow.file import AllowError
+from gatepost.checks.forgiving import ForgiveError
 from gatepost.checks.known import KnownError
 from gatepost.ledger.store import LedgerError, QueryTimeoutError
 from gatepost.ledger.words.search import SearchError
@@ -17,6 +19,8 @@ from gatepost.web.spool import QueueError
 
 T = TypeVar("T")
 _UNAVAILABLE = (
+    AllowError,
+    ForgiveError,
     LedgerError,
     QueueError,
     ListError,

@@ -1,6 +1,7 @@
 """The table of all views, in the order of the navigation."""
 
 from gatepost.web.views import (
+    allowed,
     authentication,
     dossier,
     find,
@@ -107,6 +108,14 @@ VIEWS = (
         "What is held, by which plugin, and why?",
         quarantine.query,
         ("sender", "to", "reason", "plugin"),
+    ),
+    View(
+        "allowed",
+        allowed.PATH,
+        "Allowed",
+        "Which mail do plugins not refuse, until when, and why?",
+        allowed.query,
+        is_scoped=False,
     ),
     View(
         "dossier",

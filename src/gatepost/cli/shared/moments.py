@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
+from gatepost.allow.entry import EntryError, parse_end
 from gatepost.cli.shared.output import WrongUsage
 from gatepost.config.units import UnitError, parse_duration
 
@@ -106,6 +107,19 @@ class Day(_Time):
     def parse(self, text: str, now: float) -> float:
         """See `parse_day`."""
         return parse_day(text, now)
+
+
+class End(_Time):
+    """The type of an option that takes a time to come: a date (local), or "30d" from now."""
+
+    name = "end"
+
+    def parse(self, text: str, now: float) -> float:
+        """See `parse_end`."""
+        try:
+            return parse_end(text, now)
+        except EntryError as error:
+            raise MomentError(str(error)) from None
 
 
 class Duration(_Time):

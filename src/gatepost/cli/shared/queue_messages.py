@@ -1,10 +1,9 @@
 """`gatepost queue learn` and `gatepost queue forward`: commands about whole messages."""
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 from gatepost.checks.forwarding import forwarded
-from gatepost.checks.learning import Learned, StoredMessage, learn_all
+from gatepost.checks.learning import Learned, learn_all, stored
 from gatepost.checks.scratch import scratch
 from gatepost.cli.shared.output import Failure, WrongUsage, print_json, print_line
 from gatepost.cli.shared.queue_changes import Chosen, apply_changes, change, fail_if_none, possible
@@ -58,7 +57,7 @@ def _results(one: Chosen, names: Mapping[str, list[str]], kind: Lesson) -> list[
             messages = (
                 message
                 for name, recipients in names.items()
-                for message in _stored(one.folder, name, recipients)
+                for message in stored(one.folder, name, recipients)
             )
             results = learn_all(usable, messages, kind)
     except SetupError as error:
@@ -66,22 +65,6 @@ def _results(one: Chosen, names: Mapping[str, list[str]], kind: Lesson) -> list[
     if names and not results:
         raise Failure("no plugin of this configuration learns: rspamd and spamassassin do")
     return results
-
-
-def _stored(folder: Path, name: str, recipients: list[str]) -> Iterator[StoredMessage]:
-    """Yield a message that can be read more than once; one that has gone is left out."""
-    with admin.open_message(folder, name) as found:
-        if found is None:
-            return
-        facts = found.facts
-
-    def pieces() -> Iterator[bytes]:
-        with admin.open_message(folder, name) as again:
-            if again is None:
-                raise OSError(f"{name} has been removed")
-            yield from again.pieces
-
-    yield StoredMessage(name, recipients, facts, found.size, pieces)
 
 
 def _print(one: Chosen, results: list[Learned], kind: Lesson) -> None:

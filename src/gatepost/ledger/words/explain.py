@@ -276,19 +276,42 @@ def _without_objection(story: Story, answers: Sequence[Answer]) -> Iterator[Reas
     if tx is None or tx.result == "abandoned":
         yield from [] if connection is None else [explain_end(connection.end)]
     else:
-        yield _accepted(answers) if tx.result == "accepted" else CORE["not-delivered"]
+        yield from _accepted(answers) if tx.result == "accepted" else [CORE["not-delivered"]]
 
 
-def _accepted(answers: Sequence[Answer]) -> Reason:
-    """Return why a message was accepted: plugins in shadow mode may have objected."""
+def _accepted(answers: Sequence[Answer]) -> Iterator[Reason]:
+    """Yield why a message was accepted: opinions without effect may have objected."""
     held = _held(answers)
     if held is not None:
-        return explain_answer(held)
+        yield explain_answer(held)
+        return
     objections = [one for one in answers if one.shadow and one.verdict != "accept"]
-    names = [*dict.fromkeys(one.by for one in objections if one.by not in _BY)]
-    if not names:
-        return _NO_OBJECTION
-    shown = ", ".join(names[:MOST_NAMES]) + (" and others" if len(names) > MOST_NAMES else "")
+    entries = [*dict.fromkeys(one.allowed for one in objections if one.allowed)]
+    yield from (_allowed(entry, objections) for entry in entries)
+    names = [*dict.fromkeys(one.by for one in objections if one.by not in _BY and not one.allowed)]
+    if names:
+        yield _in_shadow_mode(names)
+    elif not entries:
+        yield _NO_OBJECTION
+
+
+def _allowed(entry: str, objections: Sequence[Answer]) -> Reason:
+    """Return the reason of mail that an entry of `gatepost allow` covers."""
+    authors = [*dict.fromkeys(_author(one) for one in objections if one.allowed == entry)]
+    return Reason(
+        f"Allowed: {entry}. Otherwise it would have been refused, deferred or held by"
+        f" {_listed(authors)}.",
+        "gatepost allow",
+        f"gatepost allow remove {quote(entry.partition(' until ')[0])}",
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:MOST_NAMES]) + (" and others" if len(names) > MOST_NAMES else "")
+
+
+def _in_shadow_mode(names: Sequence[str]) -> Reason:
+    shown = _listed(names)
     return Reason(
         f"Plugins in shadow mode would have refused, deferred or held it: {shown}. No other rule or"
         " plugin objected.",
@@ -335,6 +358,7 @@ def _answer(answer: Answer) -> Row:
     words += [answer.reason] if answer.reason else []
     words += [duration(answer.seconds)] if answer.seconds else []
     words += [on_one_line(answer.reply)] if answer.reply else []
+    words += [f"allowed: {answer.allowed}"] if answer.allowed else []
     style = "" if answer.shadow else _STYLES[answer.verdict]
     return Row(answer.hook or "-", ", ".join(words), style)
 

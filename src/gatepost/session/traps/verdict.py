@@ -11,8 +11,10 @@ milder than the column "trusted" of the table, which is for other servers.
 from secrets import SystemRandom
 from typing import Final
 
+from gatepost.model.decision import deny
 from gatepost.model.facts import keep, set_fact
 from gatepost.model.session import Recipient, Transaction, TrapHit
+from gatepost.plugin.trouble import without_effect
 from gatepost.session.traps.evidence import is_evidence
 from gatepost.session.traps.rule import TrapRule
 from gatepost.session.traps.standing import is_proven_for, standing
@@ -36,6 +38,9 @@ _ORDER: Final = tuple(Treatment)
 _PLACES: Final = {one.value: at for at, one in enumerate(Treatment)}
 _NONE: Final = Treatment.NONE
 _LEARNED: Final = TrapClass.LEARNED.value
+# What an entry of `gatepost allow` takes the effect from, for the record.
+_SERVER: Final = "gatepost"
+_REFUSAL: Final = deny(reason="trap")
 _chance = SystemRandom().random
 
 
@@ -77,9 +82,20 @@ def _treatment(rule: TrapRule, tx: Transaction, hit: TrapHit) -> Treatment:
         return _NONE
     sender = standing(rule, tx)
     found = treatment(trap, sender, guessable=hit.guessable, changes=rule.changes)
+    if found is not _NONE and _is_lifted(rule, tx):
+        return _NONE
     if found is Treatment.REFUSE_ALL and rule.verdict != "data":
         return Treatment.REFUSE_ALL_AFTER_CONTENT
     return found
+
+
+def _is_lifted(rule: TrapRule, tx: Transaction) -> bool:
+    """Return whether `gatepost allow` takes the effect from traps, and record that."""
+    entry = None if rule.lifting is None else rule.lifting.entry_for_traps(tx)
+    if entry is None:
+        return False
+    without_effect(_SERVER, "on_rcpt", _REFUSAL, (tx,), allowed=str(entry))
+    return True
 
 
 def in_force(hit: TrapHit) -> Treatment:

@@ -23,9 +23,9 @@ from gatepost.web.access.entries import EntriesError
 from gatepost.web.api.openapi import document
 from gatepost.web.api.operations import JSON, OPERATIONS, Call, Operation
 from gatepost.web.api.parameters import checked, seconds_of
-from gatepost.web.api.results import ChangedData, TrialData
+from gatepost.web.api.results import TrialData
 from gatepost.web.asking import Problem, ask
-from gatepost.web.changes import ACTIONS, ChangeError, changed_text
+from gatepost.web.changes import ChangeError
 from gatepost.web.filters import FilterError, parse_filters
 from gatepost.web.live.cursor import CursorError
 from gatepost.web.live.places import RETRY_AFTER
@@ -116,9 +116,9 @@ async def _answer(site: Site, operation: Operation, token: ApiToken, request: Re
     client = client_of(request, site.config.web).address
     if isinstance(found, TrialData):
         log_trial(call.author, client)
-    if isinstance(found, ChangedData):
-        what = changed_text(ACTIONS[operation.name], found.recipients, call.body.messages)
-        site.audit.record("mail changed", call.author, client, what)
+    if operation.audited is not None:
+        event, detail = operation.audited(call, found)
+        site.audit.record(event, call.author, client, detail)
     return Response(msgspec.json.encode(found), media_type=JSON)
 
 

@@ -11,7 +11,7 @@ from gatepost.web.problems import BASE, PROBLEM, STATUS, VERSION, ProblemDetails
 from gatepost.web.status import Status
 
 _ABOUT = (
-    "What the dashboard of Gatepost shows, and its actions on the queue. A token of `gatepost web"
+    "What the dashboard of Gatepost shows, and its actions. A token of `gatepost web"
     " tokens add` is needed. Its role and its domains limit what it sees and changes."
 )
 

@@ -7,22 +7,30 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from gatepost.allow.entry import Entry
+from gatepost.checks.forgiving import forgive
 from gatepost.ledger.matching import matcher
 from gatepost.ledger.records import Record
 from gatepost.ledger.words.explain import explain, headline
 from gatepost.ledger.words.fitting import plain
+from gatepost.server.allowing import EVENTS
 from gatepost.web.access.users import Role
+from gatepost.web.allows import Requested, allow, end
 from gatepost.web.api.parameters import (
     FILTERS,
     PERIOD,
     SELECTIVE,
+    AllowRequest,
     ForwardRequest,
     QueueRequest,
     TryRequest,
+    WhatRequest,
     limit_of,
 )
 from gatepost.web.api.results import (
+    AllowedData,
     ChangedData,
+    ForgivenData,
     HealthData,
     MessageData,
     RecordsPage,
@@ -32,13 +40,24 @@ from gatepost.web.api.results import (
     trial_data,
 )
 from gatepost.web.asking import Problem
-from gatepost.web.changes import ACTIONS, Action, perform
+from gatepost.web.changes import ACTIONS, Action, changed_text, perform
 from gatepost.web.filters import Filters
 from gatepost.web.live import sse
 from gatepost.web.paging import page_of
 from gatepost.web.source import Source
 from gatepost.web.trials import BusyTrialsError, Trials, TryError
-from gatepost.web.views import find, health, message, outcomes, quarantine, queue, reasons, traps
+from gatepost.web.views import (
+    allowed,
+    find,
+    health,
+    message,
+    outcomes,
+    quarantine,
+    queue,
+    reasons,
+    traps,
+)
+from gatepost.web.views.forgiving import subjects
 from gatepost.web.views.try_form import PATH as TRY_PATH
 from gatepost.web.views.view import Shown
 
@@ -66,7 +85,8 @@ class Operation(NamedTuple):
     If it `waits`, `run` is awaited in the event loop, and also gets the trials of the dashboard.
     The result of a `stream` is a function for new records, which returns the data of an event.
 
-    `role` is what a token needs. If it is not `is_scoped`, it is for tokens without domains.
+    `role` is what a token needs. `audited` returns the event of a change and its detail. If it is
+    not `is_scoped`, it is for tokens without domains.
     """
 
     name: str
@@ -76,6 +96,7 @@ class Operation(NamedTuple):
     result: Any
     parameters: Sequence[str] = ()
     body: type[msgspec.Struct] | None = None
+    audited: Callable[[Call, Any], tuple[str, str]] | None = None
     method: str = "GET"
     role: Role = "viewer"
     is_scoped: bool = True
@@ -145,6 +166,45 @@ def _change(call: Call, action: Action) -> ChangedData:
     return ChangedData(perform(call.source, action, call.body.messages, call.author, address))
 
 
+def _changed(call: Call, found: ChangedData, action: Action) -> tuple[str, str]:
+    return "mail changed", changed_text(action, found.recipients, call.body.messages)
+
+
+def _allow(call: Call) -> AllowedData:
+    source = call.source
+    requested = Requested(*(getattr(call.body, name) for name in Requested._fields))
+    entry, _ = allow(source.config.data_dir, requested, call.author, source.now)
+    return _allowed(entry)
+
+
+def _end(call: Call) -> AllowedData:
+    source = call.source
+    return _allowed(end(source.config.data_dir, call.body.what, call.author, source.now))
+
+
+def _allowed(entry: Entry) -> AllowedData:
+    warnings = list(entry.subject.warnings())
+    return AllowedData(
+        entry.what, entry.until, entry.at, entry.by, entry.note, entry.traps, warnings
+    )
+
+
+def _described(found: AllowedData) -> str:
+    """Return an entry for the record of its change."""
+    return str(Entry(found.what, found.until, found.at, found.by, found.note, found.traps))
+
+
+def _forgive(call: Call) -> ForgivenData:
+    source = call.source
+    done = forgive(subjects(source, call.body.what), source.config)
+    return ForgivenData({one.name: one.deleted for one in done})
+
+
+def _forgiven(_call: Call, found: ForgivenData) -> tuple[str, str]:
+    named = (f"{name}: {count} on record" for name, count in found.forgiven.items())
+    return "memory forgiven", ", ".join(named)
+
+
 def _of_action(action: Action) -> Operation:
     return Operation(
         action.name,
@@ -153,6 +213,7 @@ def _of_action(action: Action) -> Operation:
         partial(_change, action=action),
         ChangedData,
         body=ForwardRequest if action.needs_address else QueueRequest,
+        audited=partial(_changed, action=action),
         method="POST",
         role="admin",
     )
@@ -232,6 +293,51 @@ OPERATIONS = (
         is_scoped=False,
     ),
     *map(_of_action, ACTIONS.values()),
+    Operation(
+        "allowed",
+        "/allowed",
+        "The entries of gatepost allow: which mail plugins do not refuse, until when, and why.",
+        partial(_view, query=allowed.query),
+        ViewData,
+        is_scoped=False,
+    ),
+    Operation(
+        "allow",
+        "/allowed/add",
+        "Allow mail until a time: plugins do not refuse, defer or hold it.",
+        _allow,
+        AllowedData,
+        body=AllowRequest,
+        audited=lambda _call, found: (EVENTS["added"], _described(found)),
+        method="POST",
+        role="admin",
+        is_scoped=False,
+    ),
+    Operation(
+        "disallow",
+        "/allowed/end",
+        "End an entry now.",
+        _end,
+        AllowedData,
+        body=WhatRequest,
+        audited=lambda _call, found: (EVENTS["removed"], _described(found)),
+        method="POST",
+        role="admin",
+        is_scoped=False,
+    ),
+    Operation(
+        "forgive",
+        "/forgive",
+        "Remove a client and a domain from what plugins remember about trap hits. what is a"
+        " reference, an IP address, a network or a domain.",
+        _forgive,
+        ForgivenData,
+        body=WhatRequest,
+        audited=_forgiven,
+        method="POST",
+        role="admin",
+        is_scoped=False,
+    ),
     Operation(
         "try",
         TRY_PATH,

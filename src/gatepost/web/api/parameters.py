@@ -16,6 +16,7 @@ from gatepost.web.limits import STREAM
 
 LIMIT, MOST = 100, 1000
 SECONDS = int(STREAM)
+Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
 Name = Annotated[str, msgspec.Meta(max_length=LONGEST_NAME)]
 
 
@@ -29,6 +30,26 @@ class ForwardRequest(QueueRequest, frozen=True):
     """Messages of the queue, and the address to which they are sent."""
 
     address: Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
+
+
+class AllowRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An entry: `until` is a date, or a time from now such as "30d"; `note` is why.
+
+    `what` is an IP address, a network, a domain, the address of a sender, or "to:" with that of a
+    recipient. With `traps` traps have no effect either, with `force` `what` may be very wide.
+    """
+
+    what: Text
+    until: Text
+    note: Text
+    traps: bool = False
+    force: bool = False
+
+
+class WhatRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The subject of an entry, or what is to be forgiven."""
+
+    what: Text
 
 
 class TryRequest(Given, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -72,6 +72,24 @@ class ChangedData(msgspec.Struct, frozen=True):
     recipients: int
 
 
+class AllowedData(msgspec.Struct, frozen=True):
+    """An entry; times are in seconds since 1970. `warnings` are what else it allows."""
+
+    what: str
+    until: float
+    at: float
+    by: str
+    note: str
+    traps: bool
+    warnings: Sequence[str] = ()
+
+
+class ForgivenData(msgspec.Struct, frozen=True):
+    """The number of entries that plugins had on record, by client and domain."""
+
+    forgiven: Mapping[str, int]
+
+
 class SideData(msgspec.Struct, frozen=True):
     """A trial with one configuration, its explanation and log; without a trial, the problem."""
 

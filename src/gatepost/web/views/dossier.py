@@ -20,6 +20,7 @@ from gatepost.web.table import Column, Row, Table
 from gatepost.web.views.counting import Counts, rows_of
 from gatepost.web.views.periods import Buckets
 from gatepost.web.views.searching import selections
+from gatepost.web.views.sender_actions import sender_actions
 from gatepost.web.views.view import Shown
 
 MOST_READ = 50_000
@@ -78,6 +79,7 @@ def query(source: Source, filters: Filters) -> Shown:
             "marks": [],
         },
         "has_records": bool(records),
+        "actions": sender_actions(q=filters.q) if filters.q and source.scope.is_everything else [],
     }
     return Shown(tables, facts)
 

@@ -18,6 +18,7 @@ from gatepost.ledger.words.wording import on_one_line, path
 from gatepost.web.filters import Filters
 from gatepost.web.source import Source
 from gatepost.web.table import Column, Kind, Row, Table
+from gatepost.web.views.message_actions import actions
 from gatepost.web.views.try_form import link_of
 from gatepost.web.views.view import Shown
 
@@ -30,7 +31,7 @@ ANSWERS = (
     Column("reply", "Reply"),
     Column("seconds", "Time", "seconds"),
 )
-_OPINIONS = {"accept": "accepted", "deny": "refused", "defer": "deferred"}
+_OPINIONS = {"accept": "accepted", "deny": "refused", "defer": "deferred", "hold": "held"}
 # Recipients with a link to their dossier.
 _MOST_SUBJECTS = 10
 # Sections that this page shows in another form.
@@ -59,6 +60,7 @@ def query(source: Source, _filters: Filters, ref: str) -> Shown | None:
         "sections": parts,
         "dialogue": list(_dialogue(story)),
         "subjects": list(_subjects(story)),
+        "actions": actions(source, story),
         "again": _again(source, story),
     }
     return Shown([_answers(story)], facts)
@@ -96,9 +98,14 @@ def _answers(story: Story) -> Table:
 
 
 def _answer(one: Answer) -> tuple[str, str, str, str, str, str, float]:
-    opinion = _OPINIONS[one.verdict] + " (shadow)" * one.shadow
+    opinion = _OPINIONS[one.verdict] + _effect(one)
     reply = on_one_line(one.reply)
     return one.hook or "-", one.by, opinion, one.reason, one.about, reply, one.seconds
+
+
+def _effect(one: Answer) -> str:
+    """Return why an opinion had no effect, "" if it had."""
+    return " (allowed)" if one.allowed else " (shadow)" * one.shadow
 
 
 def _dialogue(story: Story) -> Iterator[Line]:

@@ -23,6 +23,7 @@ from gatepost.web.filters import Filters
 from gatepost.web.source import Source
 from gatepost.web.table import Column, Row, Table, Value
 from gatepost.web.views.message_rows import MESSAGES, row_of
+from gatepost.web.views.sender_actions import sender_actions
 from gatepost.web.views.view import Shown
 
 MOST_READ = 50_000
@@ -97,8 +98,9 @@ def query(source: Source, filters: Filters) -> Shown:
         one.stopped = [message for message in one.stopped if matches(message)]
     stopped = [one for history in good.values() for one in history.stopped]
     note = "" if is_complete else PARTIAL
+    senders = _senders(good, filters, acts=source.scope.is_everything)
     tables = [
-        Table("senders", "Good senders", SENDERS, _senders(good, filters), EMPTY, note),
+        Table("senders", "Good senders", SENDERS, senders, EMPTY, note),
         Table("messages", "Their messages", MESSAGES, _stopped(stopped, filters), EMPTY, note),
         Table("shadow", "Shadow mode", SHADOW, _shadow(messages, good), EMPTY_SHADOW, note),
     ]
@@ -131,13 +133,13 @@ def identity_of(message: Transaction) -> Identity:
     return domain, network_of(message.client.address) or message.client.address
 
 
-def _senders(good: Mapping[Identity, History], filters: Filters) -> list[Row]:
+def _senders(good: Mapping[Identity, History], filters: Filters, *, acts: bool) -> list[Row]:
     found = [(identity, one) for identity, one in good.items() if one.stopped]
     order = sorted(found, key=lambda item: -item[1].stopped[0].time)
-    return [_sender(*identity, one, filters) for identity, one in order[:TOP]]
+    return [_sender(*identity, one, filters, acts=acts) for identity, one in order[:TOP]]
 
 
-def _sender(domain: str, network: str, history: History, filters: Filters) -> Row:
+def _sender(domain: str, network: str, history: History, filters: Filters, *, acts: bool) -> Row:
     last = history.stopped[0]
     values: list[Value] = [
         domain,
@@ -147,7 +149,8 @@ def _sender(domain: str, network: str, history: History, filters: Filters) -> Ro
         entry_of(last).reason,
         last.time,
     ]
-    return Row(values, filters.url("/find", sender=domain, ip=network))
+    actions = sender_actions(q=network or domain) if acts else []
+    return Row(values, filters.url("/find", sender=domain, ip=network), actions)
 
 
 def _stopped(stopped: Iterable[Transaction], filters: Filters) -> list[Row]:
@@ -161,7 +164,7 @@ def _shadow(messages: Sequence[Transaction], good: Mapping[Identity, History]) -
         opinions = {
             (answer.by, answer.reason)
             for answer in one.answers
-            if answer.shadow and answer.verdict != "accept"
+            if answer.shadow and answer.verdict != "accept" and not answer.allowed
         }
         for opinion in opinions:
             count = counts[opinion]

@@ -1,0 +1,1 @@
+"""Mail that `gatepost allow` allows until a time: entries, their file, the changes of it."""
