@@ -218,6 +218,16 @@ def test_a_file_that_is_text_stays_in_the_form(admin):
     assert ">\nSubject: &lt;/textarea&gt;&lt;b&gt;\r\n\r\ntext\r\n</textarea>" in page.text
 
 
+def test_a_large_text_does_not_stay_in_the_form(tmp_path):
+    file = write(tmp_path)
+    file.write_text(TABLES.replace("200KiB", "1MiB"))
+    text = "Subject: x\r\n\r\n" + "x" * trying.KEPT
+    with dashboard_of(file) as dashboard:
+        page = try_it(dashboard.logged_in(role="admin"), message=text)
+    assert 'class="headline accepted"' in page.text
+    assert len(page.text) < trying.KEPT
+
+
 def test_a_trap_is_explained_as_by_the_command(admin):
     found = text_of(try_it(admin, to="bob@example.com\ntrap@example.com"))
     assert "Decided by the core at data Reason trap" in found

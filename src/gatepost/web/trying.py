@@ -5,7 +5,7 @@ A trial changes nothing, so it is a line in the log, and no event in the ledger.
 Security: only administrators without a limit to domains, by a form with the token of their session
 (`app`). A trial runs the plugins of the server with content that comes from outside, as the server
 does.
-Limits: those of `trials`. A message of up to KEPT characters stays in the form.
+Limits: those of `trials`. A message of up to KEPT octets stays in the form.
 """
 
 from collections.abc import Mapping
@@ -46,20 +46,18 @@ async def try_page(site: Site, request: Request, visitor: Visitor) -> Response:
         form = try_form.read_fields(request.query_params.multi_items())
         return render(VIEW, visitor, Filters(), await _form(site, form, {}))
     form = try_form.read_fields(await read_fields(request))
-    file = await read_file(request, "file")
-    if file:
-        form = form._replace(message=_kept(file))
-    return await _answer(site, visitor, form, file or form.message.encode())
+    content = await read_file(request, "file") or form.message.encode()
+    return await _answer(site, visitor, form._replace(message=_kept(content)), content)
 
 
 async def _form(site: Site, form: TryForm, problems: Mapping[str, str]) -> Shown | Problem:
     return await ask(site, partial(try_.form_page, site.config, form, problems))
 
 
-def _kept(file: bytes) -> str:
-    """Return a file as text for the form, "" if it is too large or no text."""
+def _kept(content: bytes) -> str:
+    """Return a message as text for the form, "" if it is too large or no text."""
     try:
-        return file.decode() if len(file) <= KEPT and b"\0" not in file else ""
+        return content.decode() if len(content) <= KEPT and b"\0" not in content else ""
     except UnicodeDecodeError:
         return ""
 

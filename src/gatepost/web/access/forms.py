@@ -48,6 +48,14 @@ def parse_fields(body: bytes) -> Sequence[tuple[str, str]]:
 
 
 async def _read_parts(request: Request) -> Sequence[Part]:
+    """Return the parts, which are read once: a file can be large."""
+    if not hasattr(request.state, "parts"):
+        request.state.parts = await _parse_parts(request)
+    parts: Sequence[Part] = request.state.parts
+    return parts
+
+
+async def _parse_parts(request: Request) -> Sequence[Part]:
     if _media_type(request) != _WITH_FILES:
         return ()
     try:
