@@ -250,7 +250,7 @@ def test_what_is_on_record_is_forgiven_once_it_is_confirmed(running, browser):
     remember(running, "bad client.example", plugin="standing")
     asked = browser.get("/forgive?what=client.example")
     assert "Forgive client.example?" in asked.text
-    assert re.search(r"standing</td>\s*<td[^>]*>1<", asked.text)
+    assert re.search(r"standing</span></td>\s*<td[^>]*><span>1<", asked.text)
     form = {"token": asked.token, "what": "client.example"}
     assert "client.example: forgiven." in browser.post("/forgive", form).text
     (event,) = running.events(1)

@@ -12,13 +12,16 @@ from collections.abc import Iterator
 from enum import Enum
 from functools import cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from gatepost.lists.providers import Providers, load_providers
 from gatepost.log.printable import printable
 from gatepost.model.address import Address, AddressError, parse_domain
 from gatepost.traps.organisations import is_shared_name
+
+if TYPE_CHECKING:
+    from gatepost.lists.providers import Providers
 
 EXPECTED = (
     "expected an IP address, a network, a domain, a sender's address, or to: with the address of a"
@@ -148,5 +151,7 @@ def _quoted(text: str) -> str:
 
 
 @cache
-def _providers() -> Providers:
+def _providers() -> "Providers":
+    from gatepost.lists.providers import load_providers  # noqa: PLC0415 - only for new entries
+
     return load_providers()

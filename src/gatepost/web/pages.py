@@ -51,7 +51,8 @@ def _short(text: str) -> list[str]:
     """Return the parts of a text; a word in it that is long has several."""
     if max(map(len, text.split()), default=0) <= LONG:
         return [text]
-    return _PLACES.sub(lambda found: f"{found[0]}\0", text).split("\0")
+    ends = [found.end() for found in _PLACES.finditer(text)]
+    return [text[start:end] for start, end in zip([0, *ends], [*ends, len(text)], strict=True)]
 
 
 def points(values: str) -> str:
