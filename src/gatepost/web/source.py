@@ -35,7 +35,7 @@ from gatepost.web.scope import Scope
 from gatepost.web.spool import spool_errors
 
 SECONDS = 5.0
-BRIEF = 0.25
+BRIEF = 0.15
 SEARCH = 0.3
 LEAST = 0.1
 MOST_QUEUED = 20_000
