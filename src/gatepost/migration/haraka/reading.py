@@ -3,18 +3,15 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from gatepost.migration import own_plugins
 from gatepost.migration.findings import Findings
 from gatepost.migration.finish import complete
 from gatepost.migration.haraka import outbound, settings
 from gatepost.migration.haraka.table import BUILT_IN, PLUGINS
 from gatepost.migration.job import Job, Used
-from gatepost.migration.rows import explained, page_of, row_of
+from gatepost.migration.plugins import ServerPlugins
 from gatepost.migration.source import Source
 from gatepost.migration.unread import report_unread
 from gatepost.migration.where import find_config
-
-SERVER = "haraka"
 
 
 def read(folder: Path, *, follow: bool = False) -> Job:
@@ -24,7 +21,7 @@ def read(folder: Path, *, follow: bool = False) -> Job:
     job = Job(source)
     settings.read(job)
     for used in used_plugins(source):
-        take(job, used)
+        _SERVER.take(job, used)
     complete(job)
     outbound.add_relay(job)
     report_unread(job)
@@ -37,23 +34,12 @@ def used_plugins(source: Source) -> Iterator[Used]:
         yield Used(line.text.split()[0], (), line.place)
 
 
-def take(job: Job, used: Used) -> None:
-    """Take a plugin over, or record why it is not."""
-    row = row_of(SERVER, used.name)
-    if row is None:
-        text = own_plugins.described(_code(job.source, used.name))
-        job.findings.left(used.place, f"{used.name}: {text}", own_plugins.PAGE)
-    elif row.name in PLUGINS:
-        PLUGINS[row.name](job, used._replace(known=row.name))
-    elif row.name in BUILT_IN:
-        job.findings.different(used.place, f"{used.name}: {explained(row)}", page_of(row))
-    else:
-        job.findings.left(used.place, f"{used.name}: {explained(row)}", page_of(row))
-
-
 def _code(source: Source, name: str) -> Path | None:
     if ".." in name or name.startswith("/"):
         return None
     plugins = source.root / "plugins"
     paths = (plugins / f"{name}.js", plugins / name / "index.js", plugins / name)
     return next((path for path in paths if path.is_file()), None)
+
+
+_SERVER = ServerPlugins("haraka", PLUGINS, dict.fromkeys(BUILT_IN, ""), _code)

@@ -7,18 +7,16 @@ files `me`, `plugins`, `plugin_dirs` and `logging` are those of `config` only.
 from collections.abc import Iterator
 from pathlib import Path
 
-from gatepost.migration import own_plugins
 from gatepost.migration.findings import Findings
 from gatepost.migration.finish import complete
 from gatepost.migration.job import Job, Used
+from gatepost.migration.plugins import ServerPlugins
 from gatepost.migration.qpsmtpd import settings
 from gatepost.migration.qpsmtpd.table import BUILT_IN, PLUGINS
-from gatepost.migration.rows import explained, page_of, row_of
 from gatepost.migration.source import Source
 from gatepost.migration.unread import report_unread
 from gatepost.migration.where import find_config
 
-SERVER = "qpsmtpd"
 PLUGINS_FILE = "plugins"
 
 
@@ -28,7 +26,7 @@ def read(folder: Path, control: Path, *, follow: bool = False) -> Job:
     job.rules_spare_relays = True
     settings.read(job)
     for used in used_plugins(job.source):
-        take(job, used)
+        _SERVER.take(job, used)
     settings.read_logging(job)
     complete(job)
     settings.add_relay(job)
@@ -51,24 +49,12 @@ def used_plugins(source: Source) -> Iterator[Used]:
         yield Used(base if is_again else name, tuple(arguments), line.place)
 
 
-def take(job: Job, used: Used) -> None:
-    """Take a plugin over, or record why it is not."""
-    row = row_of(SERVER, used.name)
-    if row is None:
-        text = own_plugins.described(_code(job.source, used.name))
-        job.findings.left(used.place, f"{used.name}: {text}", own_plugins.PAGE)
-    elif row.name in PLUGINS:
-        PLUGINS[row.name](job, used._replace(known=row.name))
-    elif row.name in BUILT_IN:
-        text = BUILT_IN[row.name] or explained(row)
-        job.findings.different(used.place, f"{used.name}: {text}", page_of(row))
-    else:
-        job.findings.left(used.place, f"{used.name}: {explained(row)}", page_of(row))
-
-
 def _code(source: Source, name: str) -> Path | None:
     """Return the file of a plugin of one's own, None if it is not found."""
     folders = [Path(line.text) for line in source.values("plugin_dirs")]
     folders = folders or [source.root / "plugins"]
     paths = (folder / name for folder in folders if ".." not in name and not name.startswith("/"))
     return next((path for path in paths if path.is_file()), None)
+
+
+_SERVER = ServerPlugins("qpsmtpd", PLUGINS, BUILT_IN, _code)
