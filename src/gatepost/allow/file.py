@@ -49,6 +49,7 @@ class AllowFile(MemoryFile[AllowList]):
     the file, by the thread that refreshes it; without it, changes stay in the file.
     """
 
+    is_optional = True
     time: Callable[[], float] = staticmethod(time.time)
     report: Callable[[Change], None] | None = None
 
@@ -56,16 +57,8 @@ class AllowFile(MemoryFile[AllowList]):
         super().__init__(folder / NAME, _parse)
         self.current = AllowList()
 
-    def load(self) -> None:
-        """Read the file for the first time, if it exists; raises `ListError`."""
-        if self.path.exists():
-            super().load()
-        self.is_loaded = True
-
     def refresh(self) -> FileChange | None:
         """Read the file again if it has changed; take changes and ended entries out of it."""
-        if not len(self.current) and not self.path.exists():
-            return None
         change = super().refresh()
         if self.report is None or not self._is_to_settle():
             return change

@@ -22,7 +22,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Generic, NamedTuple, Protocol, TypeVar
+from typing import BinaryIO, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -99,10 +99,12 @@ class ReloadableFile(ABC, Generic[_List]):
     """A file and its last good version `current`, which is replaced as a whole.
 
     `is_loaded` is true after the first successful `load`. `loaded` is when it was last
-    read, in seconds since 1970, 0 before that.
+    read, in seconds since 1970, 0 before that. One that `is_optional` has an empty `current` from
+    the beginning: that it does not exist is no problem while it has no entries.
     """
 
     current: _List
+    is_optional: ClassVar[bool] = False
     clock = staticmethod(time.monotonic)
 
     def __init__(self, path: Path) -> None:
@@ -120,6 +122,9 @@ class ReloadableFile(ABC, Generic[_List]):
 
     def load(self) -> None:
         """Read the file for the first time; raises `ListError`."""
+        if self.is_optional and not self.path.exists():
+            self.is_loaded = True
+            return
         with open_regular_file(self.path) as (file, identity):
             self._store_identity(identity)
             loaded = self._read(file, identity)
@@ -129,6 +134,8 @@ class ReloadableFile(ABC, Generic[_List]):
 
     def refresh(self) -> FileChange | None:
         """Read the file again if it changed; return None if there is nothing to report."""
+        if self.is_optional and not len(self.current) and not self.path.exists():
+            return None
         try:
             unchanged = self._last_seen == self._stat() and not self._is_wait_over()
             return None if unchanged else self._refresh()

@@ -19,7 +19,7 @@ from gatepost.disk.rewrite import append_line, locked, own_as_folder, sync_entry
 from gatepost.lists.addresses import AddressList
 from gatepost.lists.entry import ListEntry, parse_octets, parse_or_error
 from gatepost.lists.file import ListFile
-from gatepost.lists.reloadable import FileChange, open_regular_file
+from gatepost.lists.reloadable import open_regular_file
 from gatepost.lists.text import read_lines
 from gatepost.log.logger import get_logger
 from gatepost.log.os_error import describe_os_error
@@ -39,17 +39,7 @@ _log = get_logger("gatepost.registry")
 class RegistryList(ListFile):
     """The file as a list; without the file it is empty."""
 
-    def load(self) -> None:
-        """Read the file for the first time, if it exists; raises `ListError`."""
-        if self.path.exists():
-            super().load()
-        self.is_loaded = True
-
-    def refresh(self) -> FileChange | None:
-        """Read the file again if it has changed; return None if nothing is to be reported."""
-        if not len(self.current) and not self.path.exists():
-            return None
-        return super().refresh()
+    is_optional = True
 
 
 class FileRegistry(Registry):
